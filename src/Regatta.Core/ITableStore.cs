@@ -1,0 +1,52 @@
+namespace Regatta.Core;
+
+/// <summary>
+/// Where a table's state lives. One writer at a time (the applier of the table's Raft group); readers on any thread.
+/// </summary>
+public interface ITableStore : ITableReader
+{
+    /// <summary>How far the state is. Only the writer may rely on it staying so.</summary>
+    AppliedState Applied { get; }
+
+    /// <summary>The newest state, for the writer: sees each <see cref="Write"/> at once and takes no snapshot. Not to be disposed by the caller.</summary>
+    ITableView Latest { get; }
+
+    /// <summary>An empty batch; the writer disposes it.</summary>
+    ITableBatch NewBatch();
+
+    /// <summary>Makes the batch and <paramref name="next"/> visible in one atomic step. Throws on a failed write: the node must stop then.</summary>
+    void Write(ITableBatch batch, in AppliedState next);
+}
+
+/// <summary>Reads from any thread.</summary>
+public interface ITableReader
+{
+    /// <summary>The newest revision that readers see. Never goes back.</summary>
+    long Revision { get; }
+
+    /// <summary>
+    /// One key, with a revision at which the answer is the table's state: no snapshot is taken.
+    /// </summary>
+    PointRead Get(ReadOnlySpan<byte> key, bool withValue);
+
+    /// <summary>A consistent view of the newest state; holds resources until disposed.</summary>
+    ITableView OpenView();
+}
+
+/// <param name="Revision">At this revision the key was as described.</param>
+/// <param name="Found">False: the key did not exist, the rest is default.</param>
+public readonly record struct PointRead(long Revision, bool Found, RecordHeader Header, ReadOnlyMemory<byte> Value);
+
+/// <summary>The writes of one atomic step, in order. Not thread-safe.</summary>
+public interface ITableBatch : IDisposable
+{
+    void Put(ReadOnlySpan<byte> key, in RecordHeader header, ReadOnlySpan<byte> value);
+
+    void Delete(ReadOnlySpan<byte> key);
+
+    /// <summary>Adds to the changelog.</summary>
+    /// <param name="revision">Revision the record belongs to.</param>
+    /// <param name="part">0 for the record itself; from 1 up for the keys that its range deletes removed.</param>
+    /// <param name="record">Encoded by <c>ChangeCodec</c>.</param>
+    void AppendChange(long revision, int part, ReadOnlySpan<byte> record);
+}

@@ -1,0 +1,40 @@
+using System.Collections.Immutable;
+
+namespace Regatta.Core;
+
+/// <summary>
+/// A mutating request as it goes through the Raft log. Every command that is applied gets exactly one table revision, also when
+/// it changes nothing. Limits are checked before a command is proposed, never when it is applied: apply accepts whatever is in the log.
+/// </summary>
+public abstract record TableCommand;
+
+/// <summary>Sets one key.</summary>
+/// <param name="WantPrevious">Reply with the record that was replaced, if any.</param>
+public sealed record PutCommand(ReadOnlyMemory<byte> Key, ReadOnlyMemory<byte> Value, bool WantPrevious) : TableCommand;
+
+/// <summary>Deletes every key of a range.</summary>
+/// <param name="WantPrevious">Reply with all deleted records, in key order.</param>
+/// <param name="WantCount">Reply with the number of deleted keys (also given when <paramref name="WantPrevious"/> is set).</param>
+public sealed record DeleteRangeCommand(KeyRange Range, bool WantPrevious, bool WantCount) : TableCommand;
+
+/// <summary>All compares hold: <paramref name="Success"/>, else <paramref name="Failure"/>; operations see the earlier ones of the same transaction.</summary>
+public sealed record TxnCommand(ImmutableArray<Compare> Compares, ImmutableArray<TxnOp> Success, ImmutableArray<TxnOp> Failure) : TableCommand
+{
+    /// <summary>Neither branch writes: answered from a view, without a log entry and without a revision of its own.</summary>
+    public bool IsReadOnly => Success.All(op => op is TxnOp.Range) && Failure.All(op => op is TxnOp.Range);
+}
+
+/// <summary>Changes nothing and takes a revision; fills the place of a command without effects in replication.</summary>
+public sealed record DummyCommand : TableCommand;
+
+/// <summary>One operation of a transaction.</summary>
+public abstract record TxnOp
+{
+    private TxnOp() { }
+
+    public sealed record Range(KeyRange Keys, long Limit, bool KeysOnly, bool CountOnly) : TxnOp;
+
+    public sealed record Put(ReadOnlyMemory<byte> Key, ReadOnlyMemory<byte> Value, bool WantPrevious) : TxnOp;
+
+    public sealed record DeleteRange(KeyRange Keys, bool WantPrevious, bool WantCount) : TxnOp;
+}
