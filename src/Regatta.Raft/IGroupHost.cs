@@ -1,0 +1,30 @@
+using System.Diagnostics.CodeAnalysis;
+using Regatta.Core;
+
+namespace Regatta.Raft;
+
+/// <summary>All groups of one node: starts, stops and drops them, and says when the node must stop.</summary>
+public interface IGroupHost : IAsyncDisposable
+{
+    /// <summary>Groups that have state or log on this node's disk, started or not.</summary>
+    IReadOnlyCollection<long> OnDisk { get; }
+
+    /// <summary>
+    /// Completes when a write or sync of the log, or a table's database, has failed: nothing may be acknowledged any more and the
+    /// process must end. Carries the cause as a sentence for the operator. Never completes otherwise.
+    /// </summary>
+    Task<string> Failure { get; }
+
+    /// <summary>Opens the group's state and log, replays what is not applied yet and joins the group. Idempotent.</summary>
+    /// <exception cref="InvalidDataException">State or log on disk is damaged or of an unknown format; the message names the file or directory.</exception>
+    ValueTask<ITableGroup> StartAsync(GroupSpec spec, CancellationToken cancellationToken);
+
+    bool TryGet(long groupId, [NotNullWhen(true)] out ITableGroup? group);
+
+    /// <summary>Stops the group and deletes its state and log, also when it was never started. Idempotent and safe to repeat after a crash.</summary>
+    ValueTask DropAsync(long groupId, CancellationToken cancellationToken);
+}
+
+/// <param name="Name">The table's name, for logs and directories' metadata only.</param>
+/// <param name="Incarnation">What the state must carry; a new state is created with it, an existing one that differs is refused.</param>
+public sealed record GroupSpec(long GroupId, string Name, Incarnation Incarnation);
