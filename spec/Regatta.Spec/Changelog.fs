@@ -1,0 +1,73 @@
+namespace Regatta.Spec
+
+/// One thing that a command did, in the order in which it did it. Two puts of one key are two effects; a delete that removed nothing
+/// is none. A delete stays a range, with the keys it removed, in order.
+[<RequireQualifiedAccess>]
+type Effect =
+    | Put of Key * Entry
+    | Delete of KeyRange * removed: Key list
+
+/// The effects of the retained revisions. Holds a record for each revision from `Oldest` up to the table's; `Oldest` is one more
+/// than the table's revision when nothing is retained.
+type Changelog =
+    { Oldest: Revision
+      Records: Map<Revision, Effect list> }
+
+[<RequireQualifiedAccess>]
+type ChangelogError =
+    /// The revision is gone; the oldest one that is still there.
+    | Compacted of oldest: Revision
+    /// The revision is not there yet, nor is it the next; the last one that is there.
+    | Ahead of last: Revision
+
+[<RequireQualifiedAccess>]
+type Event =
+    | Put of KeyValue
+    | Delete of Key
+
+module Effect =
+    /// The command that does the same when it is applied on the same state: what is sent to other sites.
+    let toCommand effects =
+        let put key (entry: Entry) : PutOp = { Key = key; Value = entry.Value; PrevKv = false }
+
+        let toOp effect =
+            match effect with
+            | Effect.Put(key, entry) -> Op.Put(put key entry)
+            | Effect.Delete(range, _) -> Op.Delete { Range = range; PrevKv = false; Count = false }
+
+        match effects with
+        | [] -> Command.Dummy
+        | [ Effect.Put(key, entry) ] -> Command.Put(put key entry)
+        | several -> Command.Txn { Compares = []; Success = List.map toOp several; Failure = [] }
+
+    /// What a watcher of every key sees of one revision.
+    let toEvents effects =
+        let events effect =
+            match effect with
+            | Effect.Put(key, entry) -> [ Event.Put { Key = key; Entry = entry } ]
+            | Effect.Delete(_, removed) -> List.map Event.Delete removed
+
+        List.collect events effects
+
+module Changelog =
+    let empty = { Oldest = 1L; Records = Map.empty }
+
+    let last changelog = changelog.Oldest + int64 changelog.Records.Count - 1L
+
+    let add revision effects changelog =
+        if revision <> last changelog + 1L then
+            invalidArg (nameof revision) $"revision {revision} does not follow {last changelog}"
+
+        { changelog with Records = Map.add revision effects changelog.Records }
+
+    /// Forget what lies below `oldest`. Nothing comes back: a lower bound than before changes nothing, and the next revision to come is
+    /// the highest bound there can be.
+    let trim oldest changelog =
+        let bound = oldest |> max changelog.Oldest |> min (last changelog + 1L)
+        { Oldest = bound; Records = Map.filter (fun revision _ -> revision >= bound) changelog.Records }
+
+    /// The records from a revision on, in order. Asking for the next revision that will be there is an empty answer, not an error.
+    let since from changelog =
+        if from < changelog.Oldest then Error(ChangelogError.Compacted changelog.Oldest)
+        elif from > last changelog + 1L then Error(ChangelogError.Ahead(last changelog))
+        else Ok [ for revision in from .. last changelog -> revision, changelog.Records[revision] ]
