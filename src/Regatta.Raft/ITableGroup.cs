@@ -29,6 +29,13 @@ public interface ITableGroup : IAsyncDisposable
     /// <summary>Completes when <see cref="ITableReader.Revision"/> is at least <paramref name="revision"/>.</summary>
     ValueTask WaitForRevisionAsync(long revision, CancellationToken cancellationToken);
 
+    /// <summary>The term as this node knows it, for the header of every reply: a volatile read, unlike <see cref="Status"/>.</summary>
+    long Term { get; }
+
+    /// <summary>The leader as this node knows it, 0 when it knows none; as cheap as <see cref="Term"/>.</summary>
+    long LeaderNodeId { get; }
+
+    /// <summary>A fresh picture for operators. May ask the databases for estimates: not for the path of every request.</summary>
     GroupStatus Status { get; }
 }
 
