@@ -9,9 +9,7 @@ type Effect =
 
 /// The effects of the retained revisions. Holds a record for each revision from `Oldest` up to the table's; `Oldest` is one more
 /// than the table's revision when nothing is retained.
-type Changelog =
-    { Oldest: Revision
-      Records: Map<Revision, Effect list> }
+type Changelog = { Oldest: Revision; Records: Map<Revision, Effect list> }
 
 [<RequireQualifiedAccess>]
 type ChangelogError =
@@ -64,7 +62,9 @@ module Changelog =
     /// the highest bound there can be.
     let trim oldest changelog =
         let bound = oldest |> max changelog.Oldest |> min (last changelog + 1L)
-        { Oldest = bound; Records = Map.filter (fun revision _ -> revision >= bound) changelog.Records }
+
+        { Oldest = bound
+          Records = Map.filter (fun revision _ -> revision >= bound) changelog.Records }
 
     /// The records from a revision on, in order. Asking for the next revision that will be there is an empty answer, not an error.
     let since from changelog =

@@ -28,9 +28,7 @@ module Generate =
     let private flag = Gen.elements [ true; false ]
 
     let private narrow =
-        Gen.oneof
-            [ Gen.map KeyRange.single key
-              Gen.map (fun (key: Key) -> KeyRange.between key (key.Append Bytes.Zero)) key ]
+        Gen.oneof [ Gen.map KeyRange.single key; Gen.map (fun (key: Key) -> KeyRange.between key (key.Append Bytes.Zero)) key ]
 
     /// Empty and inverted ranges are among them.
     let private wide =
@@ -45,8 +43,13 @@ module Generate =
     let rangeOp =
         gen {
             let! range = range
-            let! limit = Gen.frequency [ 3, Gen.constant 0L; 4, Gen.elements [ 1L; 2L; 3L; 5L ]; 1, Gen.elements [ 1000L; System.Int64.MaxValue ] ]
-            let! projection = Gen.frequency [ 3, Gen.constant Projection.Full; 2, Gen.elements [ Projection.KeysOnly; Projection.CountOnly ] ]
+
+            let! limit =
+                Gen.frequency [ 3, Gen.constant 0L; 4, Gen.elements [ 1L; 2L; 3L; 5L ]; 1, Gen.elements [ 1000L; System.Int64.MaxValue ] ]
+
+            let! projection =
+                Gen.frequency [ 3, Gen.constant Projection.Full; 2, Gen.elements [ Projection.KeysOnly; Projection.CountOnly ] ]
+
             return { Range = range; Limit = limit; Projection = projection }
         }
 

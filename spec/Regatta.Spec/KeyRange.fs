@@ -6,9 +6,7 @@ type KeyRange = { Key: Bytes; End: Bytes option }
 
 module KeyRange =
     /// From the two fields of a request, where an empty range_end is an absent one.
-    let ofRequest key (rangeEnd: Bytes) =
-        { Key = key
-          End = if rangeEnd.IsEmpty then None else Some rangeEnd }
+    let ofRequest key (rangeEnd: Bytes) = { Key = key; End = if rangeEnd.IsEmpty then None else Some rangeEnd }
 
     let single key = { Key = key; End = None }
     let from key = { Key = key; End = Some Bytes.Zero }

@@ -21,7 +21,9 @@ module Pages =
                   require (List.forall _.More earlier) "a page that is not the last says that there is no more"
                   require (List.forall (fun page -> page.Count > 0L) earlier) "a page that is not the last is empty"
                   require (earlier.IsEmpty || last.Count > 0L) "the last of several pages is empty"
-                  require (pages |> List.forall (fun page -> page.Kvs.IsEmpty || page.Count = int64 page.Kvs.Length)) "a page miscounts its keys" ]
+                  require
+                      (pages |> List.forall (fun page -> page.Kvs.IsEmpty || page.Count = int64 page.Kvs.Length))
+                      "a page miscounts its keys" ]
 
     /// Whether a page alone is a right reply to a range: the whole answer, or a beginning of it that is not empty and says More.
     let isFirst (whole: RangeAnswer) (page: RangeAnswer) =

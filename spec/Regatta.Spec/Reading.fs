@@ -33,8 +33,7 @@ module Reading =
             match op.Projection with
             | Projection.Full -> List.truncate (int count) matching
             | Projection.KeysOnly ->
-                List.truncate (int count) matching
-                |> List.map (fun kv -> { kv with Entry = { kv.Entry with Value = Bytes.Empty } })
+                List.truncate (int count) matching |> List.map (fun kv -> { kv with Entry = { kv.Entry with Value = Bytes.Empty } })
             | Projection.CountOnly -> []
 
         { Kvs = shown; More = total > count; Count = count }

@@ -24,10 +24,12 @@ module Table =
 
     /// What the operations of one command see and change on their way; all of them at one revision.
     type private Work =
-        { At: Revision
-          Entries: Map<Key, Entry>
-          /// Latest first.
-          Effects: Effect list }
+        {
+            At: Revision
+            Entries: Map<Key, Entry>
+            /// Latest first.
+            Effects: Effect list
+        }
 
     let private put (op: PutOp) work =
         let previous = Map.tryFind op.Key work.Entries

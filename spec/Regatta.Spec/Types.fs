@@ -12,11 +12,7 @@ type Revision = int64
 type Incarnation = { History: Guid; Number: int64 }
 
 /// What a table keeps under a key. 1 <= CreateRevision <= ModRevision; Version counts the puts since the key was created, from 1.
-type Entry =
-    { Value: Value
-      CreateRevision: Revision
-      ModRevision: Revision
-      Version: int64 }
+type Entry = { Value: Value; CreateRevision: Revision; ModRevision: Revision; Version: int64 }
 
 type KeyValue = { Key: Key; Entry: Entry }
 
@@ -28,18 +24,12 @@ type Projection =
     | CountOnly
 
 /// `Limit` caps the number of keys; 0 = no limit, negative is refused before it gets here.
-type RangeOp =
-    { Range: KeyRange
-      Limit: int64
-      Projection: Projection }
+type RangeOp = { Range: KeyRange; Limit: int64; Projection: Projection }
 
 type PutOp = { Key: Key; Value: Value; PrevKv: bool }
 
 /// `PrevKv` wants the deleted pairs (and their number), `Count` only their number.
-type DeleteOp =
-    { Range: KeyRange
-      PrevKv: bool
-      Count: bool }
+type DeleteOp = { Range: KeyRange; PrevKv: bool; Count: bool }
 
 [<RequireQualifiedAccess>]
 type Op =
@@ -64,15 +54,9 @@ type Operand =
     | ModRevision of Revision
     | Exists
 
-type Compare =
-    { Range: KeyRange
-      Relation: Relation
-      Operand: Operand }
+type Compare = { Range: KeyRange; Relation: Relation; Operand: Operand }
 
-type Txn =
-    { Compares: Compare list
-      Success: Op list
-      Failure: Op list }
+type Txn = { Compares: Compare list; Success: Op list; Failure: Op list }
 
 [<RequireQualifiedAccess>]
 type Command =
@@ -117,10 +101,7 @@ type Query =
     | Txn of Txn
 
 /// `Count` = keys in this answer, or with CountOnly keys that would be in it; `More` = at least one further key matches.
-type RangeAnswer =
-    { Kvs: KeyValue list
-      More: bool
-      Count: int64 }
+type RangeAnswer = { Kvs: KeyValue list; More: bool; Count: int64 }
 
 [<RequireQualifiedAccess>]
 type Response =

@@ -27,11 +27,7 @@ let reply state command = Table.apply state command |> snd
 let response state command = (reply state command).Response
 let get state key = Map.tryFind (b key) state.Entries
 
-let entry value create modified version : Entry =
-    { Value = b value
-      CreateRevision = create
-      ModRevision = modified
-      Version = version }
+let entry value create modified version : Entry = { Value = b value; CreateRevision = create; ModRevision = modified; Version = version }
 
 let kv key entry : KeyValue = { Key = b key; Entry = entry }
 

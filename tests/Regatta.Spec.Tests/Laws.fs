@@ -62,7 +62,10 @@ let private alone state op =
 let private untimedContent state = Table.content state |> List.map (fun kv -> kv.Key, kv.Entry.Value, kv.Entry.Version)
 
 let private scriptAndOps =
-    Gen.map2 (fun commands ops -> commands, ops) (Generate.script 20) (Gen.choose (1, 8) |> Gen.bind (fun n -> Gen.listOfLength n Generate.op))
+    Gen.map2
+        (fun commands ops -> commands, ops)
+        (Generate.script 20)
+        (Gen.choose (1, 8) |> Gen.bind (fun n -> Gen.listOfLength n Generate.op))
 
 let private scriptAndQuery =
     let query commands = Generate.query (after commands) |> Gen.map (fun query -> commands, query)

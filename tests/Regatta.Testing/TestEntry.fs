@@ -33,8 +33,7 @@ module TestEntry =
         (task {
             let! builder = TestApplication.CreateBuilderAsync argv
 
-            builder.RegisterTestFramework((fun _ -> ExpectoFramework.Capabilities), (fun _ _ -> ExpectoFramework(root)))
-            |> ignore
+            builder.RegisterTestFramework((fun _ -> ExpectoFramework.Capabilities), (fun _ _ -> ExpectoFramework(root))) |> ignore
 
             use! app = builder.BuildAsync()
             return! app.RunAsync()
