@@ -71,3 +71,17 @@ module Changelog =
         if from < changelog.Oldest then Error(ChangelogError.Compacted changelog.Oldest)
         elif from > last changelog + 1L then Error(ChangelogError.Ahead(last changelog))
         else Ok [ for revision in from .. last changelog -> revision, changelog.Records[revision] ]
+
+    /// What a watcher of a range sees from a revision on: every change once, in revision order, a revision's changes together.
+    let watch range from changelog =
+        let concerns event =
+            match event with
+            | Event.Put { Key = key }
+            | Event.Delete key -> KeyRange.contains range key
+
+        since from changelog
+        |> Result.map (fun records ->
+            [ for revision, effects in records do
+                  match Effect.toEvents effects |> List.filter concerns with
+                  | [] -> ()
+                  | events -> revision, events ])

@@ -65,6 +65,9 @@ module Shrink =
 
     let txn (txn: Txn) =
         seq {
+            for branch in [ txn.Success; txn.Failure ] do
+                yield! unset (not txn.Compares.IsEmpty) { Compares = []; Success = branch; Failure = [] }
+
             for smaller in list compare txn.Compares -> { txn with Compares = smaller }
             for smaller in list op txn.Success -> { txn with Success = smaller }
             for smaller in list op txn.Failure -> { txn with Failure = smaller }
@@ -87,4 +90,21 @@ module Shrink =
                 for smaller in rangeOp op -> Query.Range(smaller, filter)
             }
 
-    let script commands = list command commands
+    let private alone op =
+        match op with
+        | Op.Put op -> Some(Command.Put op)
+        | Op.Delete op -> Some(Command.Delete op)
+        | Op.Range _ -> None
+
+    /// Also with a transaction taken apart into the commands of either branch.
+    let script commands =
+        seq {
+            yield! list command commands
+
+            for index, command in List.indexed commands do
+                match command with
+                | Command.Txn txn ->
+                    for branch in [ txn.Success; txn.Failure ] do
+                        yield List.insertManyAt index (List.choose alone branch) (List.removeAt index commands)
+                | _ -> ()
+        }

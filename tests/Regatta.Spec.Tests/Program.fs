@@ -5,4 +5,6 @@ open Regatta.Spec.Tests
 open Regatta.Testing
 
 [<EntryPoint>]
-let main argv = TestEntry.run (testList "spec" [ Laws.tests ]) argv
+let main argv =
+    let examples = [ BytesTests.tests; RangeTests.tests; WriteTests.tests; TxnTests.tests; CompareTests.tests; ChangelogTests.tests; PagesTests.tests ]
+    TestEntry.run (testList "spec" [ yield! examples; GenerateTests.tests; Laws.tests ]) argv
