@@ -1,0 +1,80 @@
+using System.Collections.Immutable;
+using System.Net;
+using Microsoft.Extensions.Logging;
+
+namespace Regatta.Node;
+
+/// <summary>
+/// Everything about a node that can be set. The values here are the defaults; <see cref="OptionCatalog"/> describes each, with unit, range and
+/// name on the outside. Immutable, so one set of options can start several nodes.
+/// </summary>
+public sealed record NodeOptions
+{
+    public NodeRole Role { get; init; } = NodeRole.Leader;
+
+    /// <summary>Where everything durable lives. Empty is refused: there is no good guess.</summary>
+    public string DataDirectory { get; init; } = "";
+
+    public LogLevel LogLevel { get; init; } = LogLevel.Information;
+
+    public string ClusterName { get; init; } = "default";
+
+    /// <summary>Empty: "node-" and the node id.</summary>
+    public string NodeName { get; init; } = "";
+
+    public ListenAddress ApiAddress { get; init; } = new(IPAddress.Loopback, 8443);
+
+    /// <summary>Empty: the address that the API listens on.</summary>
+    public string ApiAdvertiseAddress { get; init; } = "";
+
+    public long ApiMaxConcurrentConnections { get; init; }
+
+    public long ApiMaxConcurrentStreams { get; init; } = 4096;
+
+    /// <summary>For requests that come without a deadline.</summary>
+    public TimeSpan ApiDefaultDeadline { get; init; } = TimeSpan.FromSeconds(5);
+
+    public ListenAddress RestAddress { get; init; } = new(IPAddress.Loopback, 8079);
+
+    public TimeSpan RestReadTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    public ListenAddress ReplicationAddress { get; init; } = new(IPAddress.Loopback, 8444);
+
+    public long RaftNodeId { get; init; } = 1;
+
+    /// <summary>Node id to host:port. Empty: this node alone.</summary>
+    public ImmutableSortedDictionary<long, string> RaftInitialMembers { get; init; } = ImmutableSortedDictionary<long, string>.Empty;
+
+    public string RaftAddress { get; init; } = "127.0.0.1:8445";
+
+    public bool TablesEnabled { get; init; } = true;
+
+    /// <summary>Empty: the Tables calls need no token.</summary>
+    public string TablesToken { get; init; } = "";
+
+    /// <summary>Created at start where they do not exist.</summary>
+    public ImmutableArray<string> TablesNames { get; init; } = [];
+
+    public long ChangelogMaxBytes { get; init; } = 1L << 30;
+
+    public long ChangelogMaxCount { get; init; } = 1_000_000;
+
+    public TimeSpan ChangelogMaxAge { get; init; } = TimeSpan.FromDays(7);
+
+    public long MaxKeyBytes { get; init; } = 1024;
+
+    public long MaxValueBytes { get; init; } = 2 << 20;
+
+    public long MaxRequestBytes { get; init; } = 4 << 20;
+
+    public long PageBytes { get; init; } = (4 << 20) - (1 << 10);
+
+    public long MaxTxnOperations { get; init; } = 10_000;
+
+    public long MaxIterations { get; init; } = 64;
+
+    public long DiskLowWaterBytes { get; init; } = 256L << 20;
+
+    /// <summary>The name that other members and operators see.</summary>
+    public string EffectiveNodeName => NodeName.Length > 0 ? NodeName : "node-" + RaftNodeId;
+}

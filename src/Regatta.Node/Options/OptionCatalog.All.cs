@@ -1,0 +1,107 @@
+using System.Collections.Frozen;
+using System.Collections.Immutable;
+
+namespace Regatta.Node;
+
+public static partial class OptionCatalog
+{
+    private static readonly TimeSpan Millisecond = TimeSpan.FromMilliseconds(1);
+
+    /// <summary>Every option, in the order of the documents.</summary>
+    public static ImmutableArray<OptionDefinition> All { get; } =
+    [
+        Option("data-dir", OptionKinds.Text, o => o.DataDirectory, (o, v) => o with { DataDirectory = v },
+            "The directory for everything that the node keeps; it must be given."),
+        Option("log-level", OptionKinds.Level, o => o.LogLevel, (o, v) => o with { LogLevel = v },
+            "The least important messages that are logged: DEBUG, INFO, WARN or ERROR."),
+        Option("memberlist.cluster-name", OptionKinds.Text, o => o.ClusterName, (o, v) => o with { ClusterName = v },
+            "The site's name, as MemberList gives it."),
+        Option("memberlist.node-name", OptionKinds.Text, o => o.NodeName, (o, v) => o with { NodeName = v },
+            "The node's name, as MemberList gives it; when empty, \"node-\" and the node id."),
+        .. Network(), .. Raft(), .. Tables(), .. Limits(), .. Storage(),
+    ];
+
+    // Behind All: initializers run in the order of the text.
+    private static readonly FrozenDictionary<string, OptionDefinition> ByName = All.ToFrozenDictionary(option => option.Name, StringComparer.Ordinal);
+
+    private static OptionDefinition[] Network() =>
+    [
+        Option("api.address", OptionKinds.Address, o => o.ApiAddress, (o, v) => o with { ApiAddress = v },
+            "Where the node serves its clients (gRPC); beyond loopback anybody who reaches the port can read and write, for there is no TLS yet."),
+        Option("api.advertise-address", OptionKinds.Text, o => o.ApiAdvertiseAddress, (o, v) => o with { ApiAdvertiseAddress = v },
+            "The URL that clients are told to use; when empty, the one that the node listens on."),
+        Ranged("api.max-concurrent-connections", OptionKinds.Number, o => o.ApiMaxConcurrentConnections, (o, v) => o with { ApiMaxConcurrentConnections = v },
+            0, 1_000_000, "The most connections that are open at a time, further ones are closed at once; 0 for no limit.", "connections"),
+        Ranged("api.max-concurrent-streams", OptionKinds.Number, o => o.ApiMaxConcurrentStreams, (o, v) => o with { ApiMaxConcurrentStreams = v },
+            1, 1_000_000, "The most calls that are open at a time on one connection; clients queue further ones on their side.", "calls"),
+        Ranged("api.default-deadline", OptionKinds.Duration, o => o.ApiDefaultDeadline, (o, v) => o with { ApiDefaultDeadline = v },
+            Millisecond, TimeSpan.FromHours(1), "How long a call may take whose client sets no deadline; streams are not bounded by it."),
+        Option("rest.address", OptionKinds.Address, o => o.RestAddress, (o, v) => o with { RestAddress = v },
+            "Where /healthz, /readyz and /metrics are served (HTTP)."),
+        Ranged("rest.read-timeout", OptionKinds.Duration, o => o.RestReadTimeout, (o, v) => o with { RestReadTimeout = v },
+            Millisecond, TimeSpan.FromHours(1), "How long the headers of a REST request may take to arrive."),
+        Option("replication.address", OptionKinds.Address, o => o.ReplicationAddress, (o, v) => o with { ReplicationAddress = v },
+            "Where follower sites will pull from; this version does not listen there yet."),
+    ];
+
+    private static OptionDefinition[] Raft() =>
+    [
+        Ranged("raft.node-id", OptionKinds.Number, o => o.RaftNodeId, (o, v) => o with { RaftNodeId = v },
+            1, int.MaxValue, "The node's id within its site; the data directory keeps it and refuses to start with another."),
+        Option("raft.initial-members", OptionKinds.Members, o => o.RaftInitialMembers, (o, v) => o with { RaftInitialMembers = v },
+            "The site's nodes as ID=HOST:PORT,...; this version runs sites of one node only."),
+        Option("raft.address", OptionKinds.Text, o => o.RaftAddress, (o, v) => o with { RaftAddress = v },
+            "Where other nodes of the site will reach this one (HOST:PORT); this version does not listen there yet.",
+            value => HostPort.IsValid(value) ? null : "must be HOST:PORT"),
+    ];
+
+    private static OptionDefinition[] Tables() =>
+    [
+        Option("tables.enabled", OptionKinds.Flag, o => o.TablesEnabled, (o, v) => o with { TablesEnabled = v },
+            "Whether the Tables calls are served."),
+        Secret("tables.token", o => o.TablesToken, (o, v) => o with { TablesToken = v },
+            "The bearer token that the Tables calls must carry; when empty, none is asked for."),
+        Option("tables.names", OptionKinds.List, o => o.TablesNames, (o, v) => o with { TablesNames = v },
+            "Tables, separated by commas, that are created at start if they do not exist."),
+        Ranged("changelog.max-bytes", OptionKinds.Bytes, o => o.ChangelogMaxBytes, (o, v) => o with { ChangelogMaxBytes = v },
+            0, 1L << 50, "How much of a table's history is kept at most: bytes of changes; 0 for no limit."),
+        Ranged("changelog.max-count", OptionKinds.Number, o => o.ChangelogMaxCount, (o, v) => o with { ChangelogMaxCount = v },
+            0, 1L << 50, "How much of a table's history is kept at most: number of revisions; 0 for no limit.", "revisions"),
+        Ranged("changelog.max-age", OptionKinds.Duration, o => o.ChangelogMaxAge, (o, v) => o with { ChangelogMaxAge = v },
+            TimeSpan.Zero, TimeSpan.FromDays(3650), "How much of a table's history is kept at most: age of changes; 0s for no limit."),
+    ];
+
+    private static OptionDefinition[] Limits() =>
+    [
+        Ranged("limits.max-key-bytes", OptionKinds.Bytes, o => o.MaxKeyBytes, (o, v) => o with { MaxKeyBytes = v },
+            1, 64 << 10, "The longest key, and the longest end of a range."),
+        Ranged("limits.max-value-bytes", OptionKinds.Bytes, o => o.MaxValueBytes, (o, v) => o with { MaxValueBytes = v },
+            0, 64 << 20, "The longest value."),
+        Ranged("limits.max-request-bytes", OptionKinds.Bytes, o => o.MaxRequestBytes, (o, v) => o with { MaxRequestBytes = v },
+            64 << 10, 256 << 20, "The largest request message, after decompression."),
+        Ranged("limits.page-bytes", OptionKinds.Bytes, o => o.PageBytes, (o, v) => o with { PageBytes = v },
+            4 << 10, 256 << 20, "The most bytes of pairs in one reply; clients of the Go project read at most 4 MiB."),
+        Ranged("limits.max-txn-operations", OptionKinds.Number, o => o.MaxTxnOperations, (o, v) => o with { MaxTxnOperations = v },
+            1, 1_000_000, "The most compares and operations of one transaction, both branches together.", "operations"),
+        Ranged("limits.max-iterations", OptionKinds.Number, o => o.MaxIterations, (o, v) => o with { MaxIterations = v },
+            1, 100_000, "The most IterateRange calls at a time on this node; each holds a view of its table open.", "calls"),
+    ];
+
+    private static OptionDefinition[] Storage() =>
+    [
+        Ranged("disk.low-water-bytes", OptionKinds.Bytes, o => o.DiskLowWaterBytes, (o, v) => o with { DiskLowWaterBytes = v },
+            0, 1L << 50, "With less free space than this below data-dir writes are refused until there is room again; 0 turns the check off."),
+    ];
+
+    private static OptionDefinition<T> Option<T>(
+        string name, OptionKind<T> kind, Func<NodeOptions, T> get, Func<NodeOptions, T, NodeOptions> with, string sentence,
+        Func<T, string?>? check = null) => new(name, kind, get, with, sentence, check: check);
+
+    private static OptionDefinition<T> Ranged<T>(
+        string name, OptionKind<T> kind, Func<NodeOptions, T> get, Func<NodeOptions, T, NodeOptions> with, T min, T max, string sentence,
+        string unit = "") => new(name, kind, get, with, sentence, unit, min, max);
+
+    private static OptionDefinition<string> Secret(
+        string name, Func<NodeOptions, string> get, Func<NodeOptions, string, NodeOptions> with, string sentence) =>
+        new(name, OptionKinds.Text, get, with, sentence, secret: true);
+}
