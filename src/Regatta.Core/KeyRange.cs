@@ -23,6 +23,9 @@ public readonly struct KeyRange
 
     public bool IsSingle => Kind == KeyRangeKind.Single;
 
+    /// <summary>No key can lie in it: an interval that ends where it starts, or before.</summary>
+    public bool IsEmpty => Kind == KeyRangeKind.Interval && Start.Span.SequenceCompareTo(End.Span) >= 0;
+
     public static KeyRange Single(ReadOnlyMemory<byte> key) => new(key, default, KeyRangeKind.Single);
 
     public static KeyRange From(ReadOnlyMemory<byte> start) => new(start, default, KeyRangeKind.From);

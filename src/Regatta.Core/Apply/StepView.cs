@@ -1,0 +1,106 @@
+namespace Regatta.Core;
+
+/// <summary>
+/// The table as the command that is being applied sees it: the stored state, changed by what the commands before it in the same step,
+/// and its own operations, have done. Their writes are in a batch that nobody can read yet, hence this overlay.
+/// </summary>
+internal sealed class StepView : ITableView
+{
+    private readonly PendingWrites _pending = new();
+    private readonly DeletedRanges _deleted = new();
+    private ITableView? _stored;
+
+    /// <summary>Revision of the command that is being applied.</summary>
+    public long Revision { get; set; }
+
+    private ITableView Stored => _stored ?? throw new InvalidOperationException("No step is being applied.");
+
+    public void Begin(ITableView stored) => _stored = stored;
+
+    /// <summary>Forgets the step, whether it was written or not.</summary>
+    public void End()
+    {
+        _pending.Clear();
+        _deleted.Clear();
+        _stored = null;
+    }
+
+    /// <summary>Notes a put of the current revision and returns what it made of the key's header.</summary>
+    public RecordHeader Put(ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> value)
+    {
+        int slot = _pending.Slot(key, out bool known);
+        ref PendingRecord record = ref _pending[slot];
+        bool exists = known ? record.Exists : TryGetStored(key.Span, out record.Header);
+        record.Header = exists
+            ? record.Header with { ModRevision = Revision, Version = record.Header.Version + 1 }
+            : new RecordHeader(Revision, Revision, 1);
+        record.Value = value;
+        record.Exists = true;
+        return record.Header;
+    }
+
+    /// <summary>Notes the deletion of one key; false if it did not exist.</summary>
+    public bool Delete(ReadOnlyMemory<byte> key)
+    {
+        if (!TryGetHeader(key.Span, out _))
+            return false;
+        ref PendingRecord record = ref _pending[_pending.Slot(key, out _)];
+        record.Exists = false;
+        record.Value = default;
+        return true;
+    }
+
+    /// <summary>Notes the deletion of all keys of a range that held at least one; no cursor may be open.</summary>
+    public void DeleteRange(KeyRange range)
+    {
+        _pending.Delete(range);
+        _deleted.Add(range);
+    }
+
+    public bool TryGetHeader(ReadOnlySpan<byte> key, out RecordHeader header)
+    {
+        if (!_pending.TryFind(key, out int slot))
+            return TryGetStored(key, out header);
+        header = _pending[slot].Header;
+        return _pending[slot].Exists;
+    }
+
+    public bool TryGet(ReadOnlySpan<byte> key, out RecordHeader header, out ReadOnlyMemory<byte> value)
+    {
+        if (_pending.TryFind(key, out int slot))
+        {
+            ref PendingRecord record = ref _pending[slot];
+            header = record.Header;
+            // A copy: the caller may keep it for longer than the entry lives.
+            value = record.Exists ? record.Value.ToArray() : default;
+            return record.Exists;
+        }
+
+        if (!_deleted.IsEmpty && _deleted.Covers(key))
+        {
+            header = default;
+            value = default;
+            return false;
+        }
+
+        return Stored.TryGet(key, out header, out value);
+    }
+
+    /// <summary>Writes while the cursor is open must wait until it is disposed.</summary>
+    public ITableCursor Scan(KeyRange range) => _pending.Count == 0 && _deleted.IsEmpty
+        ? Stored.Scan(range)
+        : new StepCursor(Stored.Scan(range), _pending, _deleted, range);
+
+    public void Dispose()
+    {
+        // The stored view belongs to the store.
+    }
+
+    private bool TryGetStored(ReadOnlySpan<byte> key, out RecordHeader header)
+    {
+        if (_deleted.IsEmpty || !_deleted.Covers(key))
+            return Stored.TryGetHeader(key, out header);
+        header = default;
+        return false;
+    }
+}
