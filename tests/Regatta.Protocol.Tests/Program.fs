@@ -4,4 +4,15 @@ open Expecto
 open Regatta.Testing
 
 [<EntryPoint>]
-let main argv = TestEntry.run (testList "all" []) argv
+let main argv =
+    TestEntry.run
+        (testList
+            "protocol"
+            [
+                WireNumbers.tests
+                Messages.tests
+                Encodings.tests
+                DamagedEncodings.tests
+                EncodingsOverGrpc.tests
+            ])
+        argv
