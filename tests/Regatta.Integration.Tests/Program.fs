@@ -1,7 +1,8 @@
 module Program
 
 open Expecto
+open Regatta.Integration.Tests
 open Regatta.Testing
 
 [<EntryPoint>]
-let main argv = TestEntry.run (testList "all" []) argv
+let main argv = TestEntry.run (testList "integration" [ HistoryTests.tests ]) argv

@@ -1,0 +1,107 @@
+namespace Regatta.Integration.Tests
+
+open System
+open System.Collections.Generic
+open System.Net.Http
+open Google.Protobuf
+open Grpc.Core
+open Grpc.Net.Client
+open Regatta.Protocol.V1
+open Regatta.Protocol.Mvcc
+
+/// A key as a table keeps it.
+type Stored = { Value: string; Created: int64; Modified: int64; Version: int64 }
+
+/// A table at one revision.
+type TableState = { Revision: int64; Keys: Map<string, Stored> }
+
+module TableState =
+    let empty = { Revision = 0L; Keys = Map.empty }
+
+/// The plain generated client, one connection, with the few calls that the tests make. Keys and values are text.
+type Client(port: int, table: string) =
+    let channel =
+        GrpcChannel.ForAddress(
+            $"http://127.0.0.1:{port}",
+            GrpcChannelOptions(
+                HttpHandler = new SocketsHttpHandler(UseProxy = false),
+                DisposeHttpClient = true,
+                MaxReceiveMessageSize = 8 * 1024 * 1024
+            )
+        )
+
+    let kv = KV.KVClient channel
+    let name = ByteString.CopyFromUtf8 table
+    let bytes (text: string) = ByteString.CopyFromUtf8 text
+    let zero = ByteString.CopyFrom 0uy
+
+    /// Generous; a call that outlives it is an unknown outcome, and no test counts on reaching it.
+    let options () = CallOptions(deadline = Nullable(DateTime.UtcNow.AddSeconds 60.0))
+
+    let stored (pair: KeyValue) =
+        pair.Key.ToStringUtf8(),
+        { Value = pair.Value.ToStringUtf8()
+          Created = pair.CreateRevision
+          Modified = pair.ModRevision
+          Version = pair.Version }
+
+    member _.Kv = kv
+    member _.Tables = Tables.TablesClient channel
+    member _.Cluster = Cluster.ClusterClient channel
+
+    /// The revision of the write.
+    member _.Put(key: string, value: string) =
+        task {
+            let! reply = kv.PutAsync(PutRequest(Table = name, Key = bytes key, Value = bytes value), options ()).ResponseAsync
+            return int64 reply.Header.Revision
+        }
+
+    /// Several puts in one transaction; its revision.
+    member _.PutAll(pairs: (string * string) list) =
+        task {
+            let request = TxnRequest(Table = name)
+
+            for key, value in pairs do
+                request.Success.Add(RequestOp(RequestPut = RequestOp.Types.Put(Key = bytes key, Value = bytes value)))
+
+            let! reply = kv.TxnAsync(request, options ()).ResponseAsync
+            return int64 reply.Header.Revision
+        }
+
+    member _.Delete(key: string) =
+        task {
+            let! reply = kv.DeleteRangeAsync(DeleteRangeRequest(Table = name, Key = bytes key), options ()).ResponseAsync
+            return int64 reply.Header.Revision
+        }
+
+    /// One key, and the revision at which it was so.
+    member _.Get(key: string, linearizable: bool) =
+        task {
+            let! reply =
+                kv.RangeAsync(RangeRequest(Table = name, Key = bytes key, Linearizable = linearizable), options ()).ResponseAsync
+
+            return int64 reply.Header.Revision, reply.Kvs |> Seq.tryHead |> Option.map (stored >> snd)
+        }
+
+    /// The whole table through IterateRange, which must show one revision and ascending keys.
+    member _.Dump() =
+        task {
+            use call = kv.IterateRange(RangeRequest(Table = name, Key = zero, RangeEnd = zero), options ())
+            let keys = List<string * Stored>()
+            let revisions = HashSet<int64>()
+
+            while! call.ResponseStream.MoveNext() do
+                let page = call.ResponseStream.Current
+                revisions.Add(int64 page.Header.Revision) |> ignore
+                keys.AddRange(Seq.map stored page.Kvs)
+
+            if revisions.Count <> 1 then failwith $"a dump showed {revisions.Count} revisions instead of one"
+
+            if keys |> Seq.pairwise |> Seq.exists (fun ((a, _), (b, _)) -> String.CompareOrdinal(a, b) >= 0) then
+                failwith "a dump's keys do not ascend"
+
+            return { Revision = Seq.head revisions; Keys = Map.ofSeq keys }
+        }
+
+    interface IDisposable with
+        member _.Dispose() = channel.Dispose()

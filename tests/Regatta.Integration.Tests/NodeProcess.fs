@@ -1,0 +1,157 @@
+namespace Regatta.Integration.Tests
+
+open System
+open System.Collections.Generic
+open System.Diagnostics
+open System.IO
+open System.Net
+open System.Net.Http
+open System.Reflection
+open System.Threading
+open System.Threading.Tasks
+open Expecto
+
+/// Where the build put things, as recorded in this assembly.
+module Build =
+    let private metadata key =
+        let assembly = Assembly.GetExecutingAssembly()
+
+        let value =
+            assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+            |> Seq.pick (fun attribute -> if attribute.Key = key then Option.ofObj attribute.Value else None)
+
+        Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, value))
+
+    let regatta = metadata "RegattaCommand"
+    let repository = metadata "RepositoryRoot"
+
+/// The last lines that a process printed.
+type private Tail(capacity: int) =
+    let lines = Queue<string>()
+
+    member _.Add(line: string) =
+        lock lines (fun () ->
+            if lines.Count = capacity then lines.Dequeue() |> ignore
+
+            lines.Enqueue line)
+
+    member _.Text = lock lines (fun () -> String.Join(Environment.NewLine, lines))
+
+/// How to start a node: `Prefix` is what runs it (strace and its options, or nothing), `Arguments` is what follows `regatta`.
+type NodeStart = { Prefix: string list; Arguments: string list; Rest: int }
+
+/// A `regatta` node in a process of its own. What it prints is kept, and is part of every failure's message. Disposing it kills it if it still runs.
+type NodeProcess private (running: Process, rest: int, tail: Tail) =
+    static let http = new HttpClient(Timeout = TimeSpan.FromSeconds 10.0)
+
+    /// Generous: a debug build that shares two cores with another test project.
+    static let patience = TimeSpan.FromSeconds 120.0
+
+    static let ready (rest: int) =
+        task {
+            try
+                use! response = http.GetAsync $"http://127.0.0.1:{rest}/readyz"
+                return response.StatusCode = HttpStatusCode.OK
+            with
+            | :? HttpRequestException
+            | :? TaskCanceledException -> return false
+        }
+
+    let exitWithin (limit: TimeSpan) =
+        task {
+            use source = new CancellationTokenSource(limit)
+
+            try
+                do! running.WaitForExitAsync source.Token
+                return Some running.ExitCode
+            with :? OperationCanceledException ->
+                return None
+        }
+
+    member _.Id = running.Id
+    member _.HasExited = running.HasExited
+
+    /// What it printed last, for messages and for checks of what it said.
+    member _.Output = tail.Text
+
+    member node.Fail(what: string) : 'a =
+        failtest $"{what}{Environment.NewLine}--- the node printed last:{Environment.NewLine}{node.Output}"
+
+    /// Starts the process and returns at once.
+    static member Start(start: NodeStart) =
+        let command = start.Prefix @ [ "dotnet"; Build.regatta ] @ start.Arguments
+
+        let info =
+            ProcessStartInfo(
+                List.head command,
+                List.tail command,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+                RedirectStandardInput = true
+            )
+
+        info.Environment["DOTNET_NOLOGO"] <- "1"
+        let tail = Tail 300
+        let running = new Process(StartInfo = info)
+        let keep (line: DataReceivedEventArgs) = Option.iter tail.Add (Option.ofObj line.Data)
+        running.OutputDataReceived.Add keep
+        running.ErrorDataReceived.Add keep
+        running.Start() |> ignore
+        running.BeginOutputReadLine()
+        running.BeginErrorReadLine()
+        new NodeProcess(running, start.Rest, tail)
+
+    /// Waits until /readyz says 200: every table accepts writes.
+    member node.Ready() =
+        task {
+            let since = Stopwatch.StartNew()
+            let mutable up = false
+
+            while not up do
+                let! answer = ready rest
+                up <- answer
+
+                if not up then
+                    if running.HasExited then
+                        running.WaitForExit()
+                        node.Fail $"the node ended with exit code {running.ExitCode} before it was ready"
+
+                    if since.Elapsed > patience then node.Fail $"the node was not ready after {patience}"
+
+                    do! Task.Delay(TimeSpan.FromMilliseconds 20.0, TimeProvider.System)
+        }
+
+    /// Its exit code, once it has ended by itself.
+    member node.Exit(limit: TimeSpan) =
+        task {
+            match! exitWithin limit with
+            | Some code ->
+                // Until the pipes are empty as well, so that Output is complete.
+                running.WaitForExit()
+                return code
+            | None -> return node.Fail $"the node still ran after {limit}"
+        }
+
+    /// kill -9, and waits until it is gone.
+    member node.Kill() =
+        task {
+            Machine.signal Signal.kill running.Id |> ignore
+            let! code = node.Exit patience
+            ignore code
+        }
+
+    /// SIGTERM; its exit code, which must come within the limit.
+    member node.Terminate(limit: TimeSpan) =
+        task {
+            if not (Machine.signal Signal.terminate running.Id) then node.Fail "the node was gone before it got SIGTERM"
+
+            return! node.Exit limit
+        }
+
+    interface IDisposable with
+        member _.Dispose() =
+            if not running.HasExited then
+                running.Kill(entireProcessTree = true)
+                running.WaitForExit()
+
+            running.Dispose()
