@@ -50,10 +50,7 @@ type private Forger(name: string, body: byte array) =
 
         member _.CreateCompressionStream(target, _) =
             { new MemoryStream() with
-                override _.Dispose(disposing) =
-                    if disposing then
-                        target.Write(body, 0, body.Length)
-            }
+                override _.Dispose(disposing) = if disposing then target.Write(body, 0, body.Length) }
 
 /// Passes on to an encoding and counts the bytes that it decoded.
 type private Counting(inner: ICompressionProvider) =
@@ -73,10 +70,7 @@ type private Counting(inner: ICompressionProvider) =
                     Interlocked.Add(&decoded, int64 read) |> ignore
                     read
 
-                override _.Dispose(disposing) =
-                    if disposing then
-                        stream.Dispose()
-            }
+                override _.Dispose(disposing) = if disposing then stream.Dispose() }
 
 let private serve (providers: ICompressionProvider seq) (body: string -> Task<'a>) =
     task {
@@ -105,22 +99,15 @@ let private serve (providers: ICompressionProvider seq) (body: string -> Task<'a
     }
 
 /// What a call without a gRPC library gives.
-type private Reply =
-    {
-        Status: StatusCode
-        Detail: string
-        Encoding: string
-        Body: byte array
-    }
+type private Reply = { Status: StatusCode; Detail: string; Encoding: string; Body: byte array }
 
-let private first (name: string) (headers: HttpResponseHeaders) =
-    if headers.Contains name then Seq.head (headers.GetValues name) else ""
+let private first (name: string) (headers: HttpResponseHeaders) = if headers.Contains name then Seq.head (headers.GetValues name) else ""
 
 /// Sends one compressed frame to KV.Put over plain HTTP/2, so that nothing of the client library comes between.
 let private post (address: string) (encoding: string) (answerIn: string) (compressed: byte array) =
     task {
         use client = new HttpClient()
-        let frame = Array.zeroCreate<byte> (5 + compressed.Length)
+        let frame = Array.zeroCreate<byte>(5 + compressed.Length)
         frame[0] <- 1uy
         BinaryPrimitives.WriteInt32BigEndian(frame.AsSpan 1, compressed.Length)
         compressed.CopyTo(frame, 5)
@@ -133,8 +120,7 @@ let private post (address: string) (encoding: string) (answerIn: string) (compre
         request.Headers.Add("grpc-encoding", encoding)
         request.Headers.Add("grpc-accept-encoding", "identity,gzip,snappy,zstd")
 
-        if answerIn <> "" then
-            request.Headers.Add("answer-in", answerIn)
+        if answerIn <> "" then request.Headers.Add("answer-in", answerIn)
 
         use! response = client.SendAsync request
         let! body = response.Content.ReadAsByteArrayAsync()
@@ -142,12 +128,10 @@ let private post (address: string) (encoding: string) (answerIn: string) (compre
         let trailer name = first name response.TrailingHeaders + first name response.Headers
 
         return
-            {
-                Status = enum (int (trailer "grpc-status"))
-                Detail = Uri.UnescapeDataString(trailer "grpc-message")
-                Encoding = first "grpc-encoding" response.Headers
-                Body = body
-            }
+            { Status = enum (int (trailer "grpc-status"))
+              Detail = Uri.UnescapeDataString(trailer "grpc-message")
+              Encoding = first "grpc-encoding" response.Headers
+              Body = body }
     }
 
 let private putOf (value: byte array) =
@@ -193,84 +177,82 @@ let private perEncoding (encoding: ICompressionProvider) =
 
     testList
         name
-        [
-            testTask "a call goes there and back compressed, and is answered in kind" {
-                do!
-                    serve MessageEncodings.All (fun address ->
-                        task {
-                            let value = text 10_000
-                            let! reply = post address name name (encode encoding (putOf(value).ToByteArray()))
-                            Expect.equal reply.Status StatusCode.OK reply.Detail
-                            Expect.equal reply.Encoding name "encoding of the answer"
-                            Expect.equal reply.Body[0] 1uy "compressed flag"
-                            Expect.isLessThan reply.Body.Length value.Length "length on the wire"
-                            let response = PutResponse.Parser.ParseFrom(decode encoding reply.Body[5..])
-                            Expect.isTrue (response.PrevKv.Value.Span.SequenceEqual value) "value"
-                        })
-            }
+        [ testTask "a call goes there and back compressed, and is answered in kind" {
+              do!
+                  serve MessageEncodings.All (fun address ->
+                      task {
+                          let value = text 10_000
+                          let! reply = post address name name (encode encoding (putOf(value).ToByteArray()))
+                          Expect.equal reply.Status StatusCode.OK reply.Detail
+                          Expect.equal reply.Encoding name "encoding of the answer"
+                          Expect.equal reply.Body[0] 1uy "compressed flag"
+                          Expect.isLessThan reply.Body.Length value.Length "length on the wire"
+                          let response = PutResponse.Parser.ParseFrom(decode encoding reply.Body[5..])
+                          Expect.isTrue (response.PrevKv.Value.Span.SequenceEqual value) "value"
+                      })
+          }
 
-            testTask "the client library sends and reads it" {
-                do!
-                    serve MessageEncodings.All (fun address ->
-                        task {
-                            use channel = channel address MessageEncodings.All
+          testTask "the client library sends and reads it" {
+              do!
+                  serve MessageEncodings.All (fun address ->
+                      task {
+                          use channel = channel address MessageEncodings.All
 
-                            for value in [ [||]; text 10; randomBytes 1_000_000 ] do
-                                let! response = put channel (putOf value) name name
-                                Expect.isTrue (response.PrevKv.Value.Span.SequenceEqual value) $"{value.Length} bytes"
-                        })
-            }
+                          for value in [ [||]; text 10; randomBytes 1_000_000 ] do
+                              let! response = put channel (putOf value) name name
+                              Expect.isTrue (response.PrevKv.Value.Span.SequenceEqual value) $"{value.Length} bytes"
+                      })
+          }
 
-            testTask "a damaged request gives INTERNAL and a sentence" {
-                do!
-                    serve MessageEncodings.All (fun address ->
-                        task {
-                            let whole = encode encoding (putOf(text 10_000).ToByteArray())
-                            let! reply = post address name "" whole[.. whole.Length / 2]
-                            Expect.equal reply.Status StatusCode.Internal reply.Detail
-                            Expect.stringContains reply.Detail $"not valid {name}" "detail"
-                        })
-            }
+          testTask "a damaged request gives INTERNAL and a sentence" {
+              do!
+                  serve MessageEncodings.All (fun address ->
+                      task {
+                          let whole = encode encoding (putOf(text 10_000).ToByteArray())
+                          let! reply = post address name "" whole[.. whole.Length / 2]
+                          Expect.equal reply.Status StatusCode.Internal reply.Detail
+                          Expect.stringContains reply.Detail $"not valid {name}" "detail"
+                      })
+          }
 
-            testTask "a damaged reply gives INTERNAL and a sentence at the client" {
-                let whole = encode encoding (putOf(text 10_000).ToByteArray())
+          testTask "a damaged reply gives INTERNAL and a sentence at the client" {
+              let whole = encode encoding (putOf(text 10_000).ToByteArray())
 
-                do!
-                    serve [ Forger(name, whole[.. whole.Length / 2]) ] (fun address ->
-                        task {
-                            use channel = channel address MessageEncodings.All
-                            let! status = expectStatus StatusCode.Internal (fun () -> put channel (putOf [||]) "identity" name)
-                            Expect.stringContains status.Detail $"not valid {name}" "detail"
-                        })
-            }
+              do!
+                  serve [ Forger(name, whole[.. whole.Length / 2]) ] (fun address ->
+                      task {
+                          use channel = channel address MessageEncodings.All
+                          let! status = expectStatus StatusCode.Internal (fun () -> put channel (putOf [||]) "identity" name)
+                          Expect.stringContains status.Detail $"not valid {name}" "detail"
+                      })
+          }
 
-            testTask "a request that grows beyond the receive limit is refused before it is decoded whole" {
-                let counting = Counting encoding
+          testTask "a request that grows beyond the receive limit is refused before it is decoded whole" {
+              let counting = Counting encoding
 
-                do!
-                    serve [ counting ] (fun address ->
-                        task {
-                            let small = bomb encoding (32 <<< 20)
-                            Expect.isLessThan small.Length limit "length on the wire"
-                            let! reply = post address name "" small
-                            Expect.equal reply.Status StatusCode.ResourceExhausted reply.Detail
-                            Expect.isLessThanOrEqual counting.Decoded (int64 limit + 1L) "decoded bytes"
-                            let! reply = post address name "" (bomb encoding (limit - 1000))
-                            Expect.equal reply.Status StatusCode.OK $"just within the limit: {reply.Detail}"
-                        })
-            }
+              do!
+                  serve [ counting ] (fun address ->
+                      task {
+                          let small = bomb encoding (32 <<< 20)
+                          Expect.isLessThan small.Length limit "length on the wire"
+                          let! reply = post address name "" small
+                          Expect.equal reply.Status StatusCode.ResourceExhausted reply.Detail
+                          Expect.isLessThanOrEqual counting.Decoded (int64 limit + 1L) "decoded bytes"
+                          let! reply = post address name "" (bomb encoding (limit - 1000))
+                          Expect.equal reply.Status StatusCode.OK $"just within the limit: {reply.Detail}"
+                      })
+          }
 
-            testTask "a reply that grows beyond the receive limit is refused by the client before it is decoded whole" {
-                let counting = Counting encoding
+          testTask "a reply that grows beyond the receive limit is refused by the client before it is decoded whole" {
+              let counting = Counting encoding
 
-                do!
-                    serve [ Forger(name, bomb encoding (32 <<< 20)) ] (fun address ->
-                        task {
-                            use channel = channel address [ counting ]
-                            let! _ = expectStatus StatusCode.ResourceExhausted (fun () -> put channel (putOf [||]) "identity" name)
-                            Expect.isLessThanOrEqual counting.Decoded (int64 limit + 1L) "decoded bytes"
-                        })
-            }
-        ]
+              do!
+                  serve [ Forger(name, bomb encoding (32 <<< 20)) ] (fun address ->
+                      task {
+                          use channel = channel address [ counting ]
+                          let! _ = expectStatus StatusCode.ResourceExhausted (fun () -> put channel (putOf [||]) "identity" name)
+                          Expect.isLessThanOrEqual counting.Decoded (int64 limit + 1L) "decoded bytes"
+                      })
+          } ]
 
 let tests = testList "message encodings over gRPC" [ for encoding in MessageEncodings.All -> perEncoding encoding ]

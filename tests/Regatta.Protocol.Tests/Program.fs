@@ -6,13 +6,5 @@ open Regatta.Testing
 [<EntryPoint>]
 let main argv =
     TestEntry.run
-        (testList
-            "protocol"
-            [
-                WireNumbers.tests
-                Messages.tests
-                Encodings.tests
-                DamagedEncodings.tests
-                EncodingsOverGrpc.tests
-            ])
+        (testList "protocol" [ WireNumbers.tests; Messages.tests; Encodings.tests; DamagedEncodings.tests; EncodingsOverGrpc.tests ])
         argv
