@@ -1,0 +1,118 @@
+using System.Globalization;
+
+namespace Regatta.Storage;
+
+/// <summary>
+/// A node's data directory, locked while this object lives.
+/// <code>
+/// node.json         identity, written once
+/// lock              one process per directory
+/// log/              RaftLogStore
+/// tables/GROUP/     TableStore
+/// scratch/          emptied at every start
+/// </code>
+/// Opening it completes what a crash left half done (drops, creations that never got whole).
+/// </summary>
+public sealed class NodeDirectory : IDisposable
+{
+    private readonly DirectoryLock _lock;
+
+    private NodeDirectory(string path, NodeIdentity identity, bool isNew, DirectoryLock @lock)
+    {
+        Root = path;
+        Identity = identity;
+        IsNew = isNew;
+        _lock = @lock;
+    }
+
+    /// <summary>Full path of the directory.</summary>
+    public string Root { get; }
+
+    public NodeIdentity Identity { get; }
+
+    /// <summary>This start made the directory: nothing was ever stored in it.</summary>
+    public bool IsNew { get; }
+
+    public string LogPath => Path.Combine(Root, "log");
+
+    public string TablesPath => Path.Combine(Root, "tables");
+
+    /// <summary>Empty at every start; nothing in it may be relied on after that.</summary>
+    public string ScratchPath => Path.Combine(Root, "scratch");
+
+    public string TablePath(long groupId) => Path.Combine(TablesPath, groupId.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>Opens the directory of a node, or makes it if it does not exist or is empty.</summary>
+    /// <param name="history">The leader site's history id where it is known; null: take the stored one, or make one at the first start.</param>
+    /// <exception cref="StorageRefusedException">In use, or of another node, role or history.</exception>
+    /// <exception cref="StorageCorruptionException"><c>node.json</c> is damaged, or missing beside stored data.</exception>
+    public static NodeDirectory Open(string path, NodeRole role, long nodeId, Guid? history)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(nodeId, 1);
+        string root = Path.GetFullPath(path);
+        DurableFile.CreateDirectory(root);
+        DirectoryLock held = DirectoryLock.Acquire(Path.Combine(root, "lock"));
+        try
+        {
+            NodeIdentity? stored = ReadIdentity(root);
+            NodeIdentity identity = stored ?? FirstStart(root, role, nodeId, history);
+            Verify(root, identity, role, nodeId, history);
+            var directory = new NodeDirectory(root, identity, stored is null, held);
+            directory.Prepare();
+            return directory;
+        }
+        catch
+        {
+            held.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Gives the lock up. Everything below must be closed before.</summary>
+    public void Dispose() => _lock.Dispose();
+
+    private static string IdentityPath(string root) => Path.Combine(root, "node.json");
+
+    private static NodeIdentity? ReadIdentity(string root)
+    {
+        string file = IdentityPath(root);
+        return File.Exists(file) ? NodeIdentityFile.Decode(file, File.ReadAllBytes(file)) : null;
+    }
+
+    private static NodeIdentity FirstStart(string root, NodeRole role, long nodeId, Guid? history)
+    {
+        // A crash during a first start leaves the lock and perhaps node.json.tmp.
+        string? other = Directory.EnumerateFileSystemEntries(root).Select(Path.GetFileName)
+            .FirstOrDefault(name => name is not ("lock" or "node.json.tmp" or "lost+found"));
+        if (other is "log" or "tables")
+            throw new StorageCorruptionException(
+                $"{IdentityPath(root)} is missing, but {root} holds a node's data: restore node.json from a copy, or give the node an empty data directory.");
+        if (other is not null)
+            throw new StorageRefusedException($"{root} is no data directory and not empty (it holds {other}): choose an empty directory.");
+        var identity = new NodeIdentity(role, nodeId, history ?? Guid.NewGuid(), Guid.NewGuid());
+        DurableFile.Replace(IdentityPath(root), NodeIdentityFile.Encode(identity));
+        return identity;
+    }
+
+    private static void Verify(string root, NodeIdentity stored, NodeRole role, long nodeId, Guid? history)
+    {
+        if (stored.Role != role)
+            throw new StorageRefusedException(
+                $"{root} belongs to a node of a {NodeIdentityFile.RoleName(stored.Role)} site and cannot be started as {NodeIdentityFile.RoleName(role)}: the roles keep different data. Choose another data directory.");
+        if (stored.NodeId != nodeId)
+            throw new StorageRefusedException(
+                $"{root} belongs to node {stored.NodeId} and cannot be started as node {nodeId}: its votes and log are that node's. Check the node id and the data directory.");
+        if (history is { } wanted && wanted != stored.History)
+            throw new StorageRefusedException(
+                $"{root} belongs to history {stored.History:N} and cannot be started in history {wanted:N}: that is another leader site. Choose another data directory.");
+    }
+
+    private void Prepare()
+    {
+        DurableFile.CreateDirectory(LogPath);
+        DurableFile.CreateDirectory(TablesPath);
+        if (Directory.Exists(ScratchPath)) Directory.Delete(ScratchPath, recursive: true);
+        Directory.CreateDirectory(ScratchPath);
+        TableDirectory.CompleteInterrupted(TablesPath);
+    }
+}

@@ -1,0 +1,388 @@
+using Regatta.Core;
+using Regatta.Storage.Formats;
+using Regatta.Storage.Rocks;
+
+namespace Regatta.Storage;
+
+/// <summary>
+/// One table's state: a RocksDB of its own with the families data, changelog and meta. There is no WAL: the Raft log is the WAL, and what
+/// was not flushed when the process ends is applied again from there. One writer; reads, flushes, checkpoints and trimming from any
+/// thread.
+/// </summary>
+/// <remarks>
+/// Disposing without <see cref="Flush"/> loses what was not flushed, exactly as a crash does. Views that are open then keep the
+/// files open until they are disposed.
+/// </remarks>
+public sealed class TableStore : ITableStore, IDisposable
+{
+    private readonly TableDatabase _database;
+    private readonly Changelog _changelog;
+    private readonly LatestView _latest;
+    private readonly Lock _writing = new();
+    private readonly Lock _flushing = new();
+    private TableBatch? _shelf;
+    private volatile PublishedState _applied;
+    private volatile string? _failure;
+    private AppliedState _guarded;
+
+    // What readers see. _pending is set before a write begins, _published after it is done; both only grow.
+    private long _pending;
+    private long _published;
+
+    private TableStore(TableDatabase database, Changelog changelog, in AppliedState applied, in AppliedState guarded)
+    {
+        _database = database;
+        _changelog = changelog;
+        _applied = new PublishedState(applied);
+        _guarded = guarded;
+        _pending = _published = applied.Revision;
+        _latest = new LatestView(database, this);
+    }
+
+    /// <summary>The directory of the table.</summary>
+    public string Directory => _database.Directory;
+
+    public AppliedState Applied => _applied.State;
+
+    public ITableView Latest => _latest;
+
+    public long Revision => Volatile.Read(ref _published);
+
+    /// <summary>Oldest revision in the changelog; 0 when it is empty.</summary>
+    public long OldestRevision => _changelog.Floor is var floor && floor <= Revision ? floor : 0;
+
+    /// <summary>
+    /// The state that is on disk: it is there after any crash, so the log may be cut below it. Read back from the disk, and written
+    /// down before it is returned: a store that later opens with less is refused.
+    /// </summary>
+    /// <exception cref="StorageException">It cannot be read, or not be written down.</exception>
+    public AppliedState Flushed
+    {
+        get
+        {
+            using DatabaseLease lease = _database.Lease();
+            lock (_flushing) return GuardFlushed();
+        }
+    }
+
+    /// <summary>Estimated bytes of the table on disk and in write buffers, changelog included.</summary>
+    public long DiskBytes
+    {
+        get
+        {
+            using DatabaseLease lease = _database.Lease();
+            long bytes = 0;
+            foreach (Family family in (ReadOnlySpan<Family>)[Family.Data, Family.Changelog, Family.Meta])
+                bytes += _database.Property(family, "rocksdb.live-sst-files-size") + _database.Property(family, "rocksdb.cur-size-all-mem-tables");
+            return bytes;
+        }
+    }
+
+    /// <summary>
+    /// Why nothing can be written any more: a write, a flush or RocksDB's own work in the background has failed. Null while all is well. Once
+    /// set it stays, and the node must stop: what it has in memory will never reach the disk.
+    /// </summary>
+    public string? BackgroundError
+    {
+        get
+        {
+            if (_failure is not null) return _failure;
+            using DatabaseLease lease = _database.Lease();
+            return _database.Property(Family.Data, "rocksdb.background-errors") == 0 ? null : AskForError();
+        }
+    }
+
+    /// <summary>
+    /// Opens a table's directory, or makes it if it does not exist. A directory that exists must hold a whole table.
+    /// </summary>
+    /// <exception cref="StorageCorruptionException">Something is missing or damaged. Nothing was changed.</exception>
+    /// <exception cref="StorageRefusedException">Open elsewhere, or of another incarnation.</exception>
+    public static TableStore Open(string directory, Incarnation incarnation, StorageEnvironment environment)
+    {
+        ArgumentNullException.ThrowIfNull(environment);
+        string full = Path.GetFullPath(directory);
+        if (!System.IO.Directory.Exists(full)) TableDirectory.Create(full, incarnation, environment);
+        AppliedState flushed = FlushedFile.Read(full);
+        if (flushed.Incarnation != incarnation)
+            throw new StorageRefusedException($"{full} holds incarnation {flushed.Incarnation}, not {incarnation}: it is another table, or another life of this one.");
+        TableDatabase database = TableDatabase.Open(full, environment, create: false);
+        try
+        {
+            using DatabaseLease lease = database.Lease();
+            AppliedState applied = ReadApplied(database);
+            FlushedFile.Verify(full, flushed, applied);
+            return new TableStore(database, Changelog.Load(database, environment, applied.Revision), applied, flushed);
+        }
+        catch
+        {
+            database.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Deletes a closed table's directory; no error if there is none. A crash in between is completed at the next start.</summary>
+    public static void Drop(string directory) => TableDirectory.Drop(Path.GetFullPath(directory));
+
+    public ITableBatch NewBatch()
+    {
+        // The batch counts as a user: it holds handles of the database.
+        _database.AddReference();
+        TableBatch batch = Interlocked.Exchange(ref _shelf, null) ?? new TableBatch(_database, GiveBack);
+        batch.Begin();
+        return batch;
+    }
+
+    public void Write(ITableBatch batch, in AppliedState next)
+    {
+        if (batch is not TableBatch own || own.Database != _database) throw new ArgumentException("This batch is not of this store.", nameof(batch));
+        own.ThrowIfDisposed();
+        using DatabaseLease lease = _database.Lease();
+        lock (_writing)
+        {
+            VerifyStep(own, next);
+            PutApplied(own, next);
+            ChangelogMark? mark = _changelog.Prepare(own, next.Revision);
+            Volatile.Write(ref _pending, next.Revision);
+            WriteOrFail(own);
+            _changelog.Written(own, mark);
+            _applied = new PublishedState(next);
+            Volatile.Write(ref _published, next.Revision);
+        }
+    }
+
+    public PointRead Get(ReadOnlySpan<byte> key, bool withValue)
+    {
+        using DatabaseLease lease = _database.Lease();
+        long published = Volatile.Read(ref _published);
+        using (PinnedValue found = _database.Get(Family.Data, _database.PointOptions, key))
+        {
+            // Nothing between `published` and now has touched the key, unless the record says so itself.
+            if (found.Found)
+            {
+                RecordHeader header = ValueRecord.Decode(found.Bytes, key, Directory, out ReadOnlySpan<byte> value);
+                return new PointRead(Math.Max(published, header.ModRevision), true, header, withValue ? TableView.Copy(value) : default);
+            }
+        }
+
+        // Absent at `published`, unless a write that began meanwhile has deleted it.
+        return Volatile.Read(ref _pending) == published ? new PointRead(published, false, default, default) : GetFromSnapshot(key, withValue);
+    }
+
+    public ITableView OpenView()
+    {
+        using DatabaseLease lease = _database.Lease();
+        long published = Volatile.Read(ref _published);
+        var view = new SnapshotView(_database);
+        try
+        {
+            // No write has begun since `published` was complete: the snapshot shows just that. Else the snapshot itself knows.
+            view.ShowRevision(Volatile.Read(ref _pending) == published ? published : RevisionOf(view));
+            return view;
+        }
+        catch
+        {
+            view.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Brings everything written so far to disk, all families in one atomic step, and waits for it. Writes go on meanwhile.
+    /// </summary>
+    /// <exception cref="StorageException">It failed: the node must stop.</exception>
+    public void Flush()
+    {
+        using DatabaseLease lease = _database.Lease();
+        lock (_flushing) FlushOrFail();
+    }
+
+    /// <summary>
+    /// Makes a copy that can be opened as a table of its own, of the state at the call or a later one, by hard links where the file system has
+    /// them. The directory must not exist; it appears whole or not at all.
+    /// </summary>
+    /// <exception cref="StorageException">It failed. If that was the flush, the node must stop.</exception>
+    public void Checkpoint(string directory)
+    {
+        string full = Path.GetFullPath(directory);
+        if (Path.Exists(full)) throw new IOException($"{full} exists: a checkpoint goes into a new directory");
+        using DatabaseLease lease = _database.Lease();
+        lock (_flushing)
+        {
+            FlushOrFail();
+            string staging = TableDirectory.Stage(full);
+            _database.Checkpoint(staging);
+            FlushedFile.Write(staging, _guarded);
+            DurableFile.MoveDirectory(staging, full);
+        }
+    }
+
+    /// <summary>Cuts the changelog to <paramref name="limits"/>. To be called now and then, whatever the limits: revisions age by it.</summary>
+    /// <returns><see cref="OldestRevision"/> after it.</returns>
+    public long TrimChangelog(ChangelogLimits limits)
+    {
+        ArgumentNullException.ThrowIfNull(limits);
+        limits.Validate();
+        using DatabaseLease lease = _database.Lease();
+        lock (_writing)
+        {
+            ThrowIfFailed();
+            using var batch = (TableBatch)NewBatch();
+            long floor = _changelog.FloorFor(limits, _published);
+            ChangelogMark? mark = _changelog.AgeMark(batch, limits, _published);
+            if (floor > _changelog.Floor)
+            {
+                _changelog.PrepareTrim(batch, floor);
+                _changelog.Raise(floor);
+            }
+            else if (mark is null)
+            {
+                return OldestRevision;
+            }
+
+            WriteOrFail(batch);
+            _changelog.Marked(mark);
+            return OldestRevision;
+        }
+    }
+
+    /// <summary>Closes the store; what was not flushed is gone from it, as after a crash.</summary>
+    public void Dispose()
+    {
+        Interlocked.Exchange(ref _shelf, null)?.Destroy();
+        _database.Dispose();
+    }
+
+    /// <summary>First revision that the changelog has, or that it will have next if it is empty.</summary>
+    internal long ChangelogFloor => _changelog.Floor;
+
+    internal TableDatabase Database => _database;
+
+    internal static AppliedState ReadApplied(TableDatabase database)
+    {
+        using PinnedValue stored = database.Get(Family.Meta, database.PointOptions, MetaRecord.AppliedKey);
+        return DecodeApplied(stored, database.Directory);
+    }
+
+    internal static void PutApplied(TableBatch batch, in AppliedState state)
+    {
+        Span<byte> record = stackalloc byte[AppliedRecord.Bytes];
+        AppliedRecord.Encode(record, state);
+        batch.PutRaw(Family.Meta, MetaRecord.AppliedKey, record);
+    }
+
+    private static AppliedState DecodeApplied(in PinnedValue stored, string directory)
+    {
+        if (!stored.Found) throw RocksError.Corrupt(directory, "the applied state is missing");
+        return AppliedRecord.TryDecode(stored.Bytes, out AppliedState state)
+            ? state
+            : throw FormatError.Of(directory, "meta", MetaRecord.AppliedKey, "(applied state) is damaged, or was written by a newer version");
+    }
+
+    private PointRead GetFromSnapshot(ReadOnlySpan<byte> key, bool withValue)
+    {
+        using ITableView view = OpenView();
+        if (!withValue) return new PointRead(view.Revision, view.TryGetHeader(key, out RecordHeader only), only, default);
+        bool found = view.TryGet(key, out RecordHeader header, out ReadOnlyMemory<byte> value);
+        return new PointRead(view.Revision, found, header, value);
+    }
+
+    private long RevisionOf(SnapshotView view)
+    {
+        using PinnedValue stored = view.GetMeta(MetaRecord.AppliedKey);
+        return DecodeApplied(stored, Directory).Revision;
+    }
+
+    private void VerifyStep(TableBatch batch, in AppliedState next)
+    {
+        ThrowIfFailed();
+        AppliedState now = _applied.State;
+        bool forward = next.Index >= now.Index && next.Term >= now.Term && next.Revision >= now.Revision && next.Incarnation == now.Incarnation;
+        if (!forward) throw new ArgumentException($"A step cannot lead from {now} to {next}.", nameof(next));
+        // Readers tell states apart by their revision.
+        if (batch.HasChanges && next.Revision == now.Revision) throw new ArgumentException($"Changes need a revision after {now.Revision}.", nameof(next));
+        bool inStep = batch.LastRevision == 0 || (batch.FirstRevision > now.Revision && batch.LastRevision <= next.Revision);
+        if (!inStep)
+            throw new ArgumentException($"Changelog records {batch.FirstRevision} to {batch.LastRevision} do not belong to the step from {now.Revision} to {next.Revision}.", nameof(batch));
+    }
+
+    private void WriteOrFail(TableBatch batch)
+    {
+        try
+        {
+            _database.Write(batch.Handle);
+        }
+        catch (StorageException e)
+        {
+            _failure ??= e.Message;
+            throw;
+        }
+    }
+
+    private void FlushOrFail()
+    {
+        ThrowIfFailed();
+        try
+        {
+            _database.Flush();
+            _ = GuardFlushed();
+            _changelog.DeleteFiles();
+        }
+        catch (StorageException e)
+        {
+            _failure ??= e.Message;
+            throw;
+        }
+    }
+
+    /// <summary>Nobody hears of a flushed state before it is written down.</summary>
+    private AppliedState GuardFlushed()
+    {
+        AppliedState state;
+        using (PinnedValue stored = _database.GetPersisted(Family.Meta, MetaRecord.AppliedKey)) state = DecodeApplied(stored, Directory);
+        if (state == _guarded) return state;
+        try
+        {
+            FlushedFile.Write(Directory, state);
+        }
+        catch (IOException e)
+        {
+            throw new StorageException($"{Directory}: what is flushed could not be written down: {e.Message}", e);
+        }
+
+        _guarded = state;
+        return state;
+    }
+
+    private void ThrowIfFailed()
+    {
+        if (_failure is { } failure) throw new StorageException($"{Directory} takes no more writes since: {failure}");
+    }
+
+    /// <summary>RocksDB tells the reason of a failure in the background only to the next writer; an empty batch is one.</summary>
+    private string AskForError()
+    {
+        try
+        {
+            using var nothing = (TableBatch)NewBatch();
+            _database.Write(nothing.Handle);
+            return _failure ??= $"{Directory}: RocksDB reports an error in the background; its LOG file there says which.";
+        }
+        catch (StorageException e)
+        {
+            return _failure ??= e.Message;
+        }
+    }
+
+    private void GiveBack(TableBatch batch)
+    {
+        _database.DangerousRelease();
+        bool kept = !_database.IsClosed && batch.IsReusable() && Interlocked.CompareExchange(ref _shelf, batch, null) is null;
+        if (!kept) batch.Destroy();
+    }
+}
+
+/// <summary>A state that is replaced as a whole, so that readers never see half of one.</summary>
+internal sealed class PublishedState(AppliedState state)
+{
+    internal AppliedState State => state;
+}
