@@ -1,0 +1,71 @@
+namespace Regatta.Storage.Tests
+
+open System
+open System.IO
+open System.Text
+open Regatta.Core
+open Regatta.Storage
+
+/// A directory of this test's own, gone with it.
+type Scratch() =
+    let root = Directory.CreateTempSubdirectory("regatta-storage-").FullName
+    member _.Root = root
+    member _.Path(name: string) = Path.Combine(root, name)
+
+    interface IDisposable with
+        member _.Dispose() = Directory.Delete(root, true)
+
+module Bytes =
+    let ofText (text: string) = Encoding.UTF8.GetBytes text
+    let toText (bytes: ReadOnlyMemory<byte>) = Encoding.UTF8.GetString bytes.Span
+
+/// Steps on a store without Core: what a test of storage alone needs.
+module Store =
+    let incarnation = Incarnation(Guid "6f0e9d5c-3a41-4c5e-9a1b-2f7d8c3b4a59", 7L)
+
+    let environment (options: StorageOptions) = new StorageEnvironment(options, TimeProvider.System)
+
+    let openAt directory environment = TableStore.Open(directory, incarnation, environment)
+
+    type Change =
+        | Put of key: string * value: byte array
+        | Delete of key: string
+
+    /// One step of several revisions: changes, and a changelog record for each revision.
+    let apply (store: TableStore) (revisions: Change list list) =
+        use batch = store.NewBatch()
+        let applied = store.Applied
+        let mutable revision = applied.Revision
+
+        for changes in revisions do
+            revision <- revision + 1L
+
+            for change in changes do
+                match change with
+                | Put(key, value) ->
+                    let key = ReadOnlySpan(Bytes.ofText key)
+                    let mutable header = RecordHeader()
+                    let found = store.Latest.TryGetHeader(key, &header)
+                    let next =
+                        if found then RecordHeader(header.CreateRevision, revision, header.Version + 1L)
+                        else RecordHeader(revision, revision, 1L)
+                    batch.Put(key, &next, ReadOnlySpan value)
+                | Delete key -> batch.Delete(ReadOnlySpan(Bytes.ofText key))
+
+            batch.AppendChange(revision, 0, ReadOnlySpan(Bytes.ofText $"record of %d{revision}"))
+
+        let next =
+            AppliedState(applied.Index + 1L, 1L, revision, applied.Incarnation, ChainHash(UInt128.op_Implicit (uint64 revision)))
+
+        store.Write(batch, &next)
+
+    let put store key (value: string) = apply store [ [ Put(key, Bytes.ofText value) ] ]
+
+    let tryGet (store: TableStore) (key: string) =
+        let read = store.Get(ReadOnlySpan(Bytes.ofText key), true)
+        if read.Found then Some(Bytes.toText read.Value) else None
+
+    let content (view: ITableView) =
+        use cursor = view.Scan(KeyRange.From(ReadOnlyMemory.Empty))
+        [ while cursor.MoveNext() do
+              Encoding.UTF8.GetString cursor.Key, cursor.Header, Encoding.UTF8.GetString cursor.Value ]
