@@ -1,7 +1,8 @@
-module Program
+module Regatta.Raft.Tests.Program
 
 open Expecto
 open Regatta.Testing
+open Regatta.Raft.Tests
 
 [<EntryPoint>]
-let main argv = TestEntry.run (testList "all" []) argv
+let main argv = TestEntry.run (testList "Raft" [ LogStoreTests.tests ]) argv
