@@ -5,4 +5,15 @@ open Regatta.Core.Tests
 open Regatta.Testing
 
 [<EntryPoint>]
-let main argv = TestEntry.run (testList "core" [ ModelTests.tests ]) argv
+let main argv =
+    TestEntry.run
+        (testList
+            "core"
+            [ EntryTests.tests
+              ChangeTests.tests
+              MachineTests.tests
+              QueryTests.tests
+              OverlayTests.tests
+              ValidationTests.tests
+              ModelTests.tests ])
+        argv
