@@ -7,9 +7,9 @@ type Effect =
     | Put of Key * Entry
     | Delete of KeyRange * removed: Key list
 
-/// The effects of the retained revisions. Holds a record for each revision from `Oldest` up to the table's; `Oldest` is one more
-/// than the table's revision when nothing is retained.
-type Changelog = { Oldest: Revision; Records: Map<Revision, Effect list> }
+/// The effects of the retained revisions: a record for each from `Oldest` to `Last`, which is the table's revision. When nothing is
+/// retained, `Oldest` is one more than `Last`.
+type Changelog = { Oldest: Revision; Last: Revision; Records: Map<Revision, Effect list> }
 
 [<RequireQualifiedAccess>]
 type ChangelogError =
@@ -48,29 +48,27 @@ module Effect =
         List.collect events effects
 
 module Changelog =
-    let empty = { Oldest = 1L; Records = Map.empty }
-
-    let last changelog = changelog.Oldest + int64 changelog.Records.Count - 1L
+    let empty = { Oldest = 1L; Last = 0L; Records = Map.empty }
 
     let add revision effects changelog =
-        if revision <> last changelog + 1L then
-            invalidArg (nameof revision) $"revision {revision} does not follow {last changelog}"
+        if revision <> changelog.Last + 1L then
+            invalidArg (nameof revision) $"revision {revision} does not follow {changelog.Last}"
 
-        { changelog with Records = Map.add revision effects changelog.Records }
+        { changelog with Last = revision; Records = Map.add revision effects changelog.Records }
 
     /// Forget what lies below `oldest`. Nothing comes back: a lower bound than before changes nothing, and the next revision to come is
     /// the highest bound there can be.
     let trim oldest changelog =
-        let bound = oldest |> max changelog.Oldest |> min (last changelog + 1L)
-
-        { Oldest = bound
-          Records = Map.filter (fun revision _ -> revision >= bound) changelog.Records }
+        let bound = oldest |> max changelog.Oldest |> min (changelog.Last + 1L)
+        let without records revision = Map.remove revision records
+        let kept = Seq.fold without changelog.Records (seq { changelog.Oldest .. bound - 1L })
+        { changelog with Oldest = bound; Records = kept }
 
     /// The records from a revision on, in order. Asking for the next revision that will be there is an empty answer, not an error.
     let since from changelog =
         if from < changelog.Oldest then Error(ChangelogError.Compacted changelog.Oldest)
-        elif from > last changelog + 1L then Error(ChangelogError.Ahead(last changelog))
-        else Ok [ for revision in from .. last changelog -> revision, changelog.Records[revision] ]
+        elif from > changelog.Last + 1L then Error(ChangelogError.Ahead changelog.Last)
+        else Ok [ for revision in from .. changelog.Last -> revision, changelog.Records[revision] ]
 
     /// What a watcher of a range sees from a revision on: every change once, in revision order, a revision's changes together.
     let watch range from changelog =

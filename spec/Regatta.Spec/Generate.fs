@@ -71,7 +71,7 @@ module Generate =
               3, Gen.elements [ actual - 1L; actual + 1L ]
               1, Gen.elements [ 0L; 1L; -1L; System.Int64.MaxValue; System.Int64.MinValue ] ]
 
-    let compare (state: State) =
+    let private anyCompare (state: State) =
         gen {
             let! range = Gen.frequency [ 3, Gen.map KeyRange.single key; 2, range ]
             let! relation = Gen.elements [ Relation.Equal; Relation.NotEqual; Relation.Greater; Relation.Less ]
@@ -89,6 +89,15 @@ module Generate =
 
             return { Range = range; Relation = relation; Operand = operand }
         }
+
+    /// Half of them hold if one of a few does: else compares that hold are rare, and those that all must hold rarer.
+    let compare (state: State) =
+        let choose candidates wanted =
+            candidates
+            |> List.tryFind (fun compared -> wanted && Reading.holds compared state.Entries)
+            |> Option.defaultValue (List.head candidates)
+
+        Gen.map2 choose (Gen.listOfLength 4 (anyCompare state)) flag
 
     let private listUpTo longest item = Gen.choose (0, longest) |> Gen.bind (fun length -> Gen.listOfLength length item)
 

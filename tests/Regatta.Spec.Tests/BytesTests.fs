@@ -16,22 +16,42 @@ let rec private plainly (a: byte list) (b: byte list) =
     | _ :: a, _ :: b -> plainly a b
 
 let private twoStrings =
-    let one = Gen.oneof [ Generate.key; Generate.value; Gen.listOf (Gen.elements [ 0uy; 1uy; 0x7fuy; 0x80uy; 0xffuy ]) |> Gen.map (Array.ofList >> Bytes.OfArray) ]
+    let one =
+        Gen.oneof
+            [ Generate.key
+              Generate.value
+              Gen.listOf (Gen.elements [ 0uy; 1uy; 0x7fuy; 0x80uy; 0xffuy ]) |> Gen.map (Array.ofList >> Bytes.OfArray) ]
+
     Gen.two one
 
 let tests =
     testList
         "byte strings"
         [ testCase "are ordered as unsigned bytes, a prefix first" (fun () ->
-              let ordered = [ raw []; raw [ 0 ]; raw [ 0; 0 ]; raw [ 1 ]; raw [ 0x7f ]; raw [ 0x7f; 0xff ]; raw [ 0x80 ]; raw [ 0xff ]; raw [ 0xff; 0 ] ]
+              let ordered =
+                  [ raw []
+                    raw [ 0 ]
+                    raw [ 0; 0 ]
+                    raw [ 1 ]
+                    raw [ 0x7f ]
+                    raw [ 0x7f; 0xff ]
+                    raw [ 0x80 ]
+                    raw [ 0xff ]
+                    raw [ 0xff; 0 ] ]
+
               Expect.equal (List.sort (List.rev ordered)) ordered "sorted"
               Expect.equal (ordered |> List.map (fun key -> key, ()) |> Map.ofList |> Map.keys |> List.ofSeq) ordered "as keys of a map")
 
-          Property.test "compare as the plain definition does, and are equal exactly when they compare as equal" 2_000 twoStrings (fun _ -> Seq.empty) (fun (a, b) ->
-              let expected = plainly (List.ofArray (a.ToArray())) (List.ofArray (b.ToArray()))
-              Expect.equal (sign (compare a b)) expected "the order"
-              Expect.equal (a = b) (expected = 0) "equality"
-              Expect.isTrue (a <> b || hash a = hash b) "equal strings have equal hashes")
+          Property.test
+              "compare as the plain definition does, and are equal exactly when they compare as equal"
+              2_000
+              twoStrings
+              (fun _ -> Seq.empty)
+              (fun (a, b) ->
+                  let expected = plainly (List.ofArray (a.ToArray())) (List.ofArray (b.ToArray()))
+                  Expect.equal (sign (compare a b)) expected "the order"
+                  Expect.equal (a = b) (expected = 0) "equality"
+                  Expect.isTrue (a <> b || hash a = hash b) "equal strings have equal hashes")
 
           testCase "do not change when the array they came from does" (fun () ->
               let array = [| 1uy |]

@@ -52,9 +52,7 @@ let private records =
         "the changelog"
         [ testCase "has a record for every revision, with or without effects" (fun () ->
               let expected =
-                  [ 1L, [ Effect.Put(b "a", entry "1" 1L 1L 1L) ]
-                    2L, []
-                    3L, [ Effect.Delete(KeyRange.single (b "a"), [ b "a" ]) ] ]
+                  [ 1L, [ Effect.Put(b "a", entry "1" 1L 1L 1L) ]; 2L, []; 3L, [ Effect.Delete(KeyRange.single (b "a"), [ b "a" ]) ] ]
 
               Expect.equal (Changelog.since 1L state.Changelog) (Ok expected) "from the first"
               Expect.equal (Changelog.since 3L state.Changelog) (Ok [ expected[2] ]) "from the last"

@@ -6,7 +6,9 @@ open Regatta.Spec
 open Regatta.Spec.Tests.Build
 
 let private relations = [ Relation.Equal; Relation.NotEqual; Relation.Greater; Relation.Less ]
-let private operands = [ Operand.Value(b ""); Operand.Version 0L; Operand.CreateRevision 0L; Operand.ModRevision 0L; Operand.Exists ]
+
+let private operands =
+    [ Operand.Value(b ""); Operand.Version 0L; Operand.CreateRevision 0L; Operand.ModRevision 0L; Operand.Exists ]
 
 /// a: value "m", created 1, changed 4, version 3; b: value 80, created 2, changed 2, version 1.
 let private state =

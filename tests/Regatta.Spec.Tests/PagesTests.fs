@@ -30,12 +30,30 @@ let private concatenated =
           refused "lack nothing" whats (Pages.concatenate whole [ ab ])
           refused "repeat nothing" whats (Pages.concatenate whole [ ab; ab; cd ])
           refused "come in order" whats (Pages.concatenate whole [ { cd with More = true }; { ab with More = false } ])
-          refused "count together what the answer counts" "the pages' counts do not add up to the answer's" (Pages.concatenate counted [ none ])
-          refused "end as the answer ends" "more is True on the last page, False in the answer" (Pages.concatenate whole [ ab; { cd with More = true } ])
-          refused "say more until the last" "a page that is not the last says that there is no more" (Pages.concatenate whole [ { ab with More = false }; cd ])
-          refused "are not empty on the way" "a page that is not the last is empty" (Pages.concatenate whole [ ab; { none with More = true }; cd ])
-          refused "do not end with an empty one" "the last of several pages is empty" (Pages.concatenate whole [ ab; { cd with More = true }; none ])
-          refused "count their own keys" "a page miscounts its keys" (Pages.concatenate whole [ { ab with Count = 1L }; { cd with Count = 3L } ]) ]
+          refused
+              "count together what the answer counts"
+              "the pages' counts do not add up to the answer's"
+              (Pages.concatenate counted [ none ])
+          refused
+              "end as the answer ends"
+              "more is True on the last page, False in the answer"
+              (Pages.concatenate whole [ ab; { cd with More = true } ])
+          refused
+              "say more until the last"
+              "a page that is not the last says that there is no more"
+              (Pages.concatenate whole [ { ab with More = false }; cd ])
+          refused
+              "are not empty on the way"
+              "a page that is not the last is empty"
+              (Pages.concatenate whole [ ab; { none with More = true }; cd ])
+          refused
+              "do not end with an empty one"
+              "the last of several pages is empty"
+              (Pages.concatenate whole [ ab; { cd with More = true }; none ])
+          refused
+              "count their own keys"
+              "a page miscounts its keys"
+              (Pages.concatenate whole [ { ab with Count = 1L }; { cd with Count = 3L } ]) ]
 
 let private first =
     testList
@@ -44,10 +62,22 @@ let private first =
           accepted "or a beginning that says more" (Pages.isFirst whole ab)
           accepted "is empty when nothing matches" (Pages.isFirst none none)
           refused "is not empty when something does" "a first page of 0 keys of 4" (Pages.isFirst whole { none with More = true })
-          refused "does not hide that there is more" "the first page says that there is no more" (Pages.isFirst whole { ab with More = false })
-          refused "is the beginning, not a later part" "the page's keys and values are not the first of the answer" (Pages.isFirst whole { cd with More = true })
-          refused "does not say more after the whole answer" "more is True on the last page, False in the answer" (Pages.isFirst whole { whole with More = true })
+          refused
+              "does not hide that there is more"
+              "the first page says that there is no more"
+              (Pages.isFirst whole { ab with More = false })
+          refused
+              "is the beginning, not a later part"
+              "the page's keys and values are not the first of the answer"
+              (Pages.isFirst whole { cd with More = true })
+          refused
+              "does not say more after the whole answer"
+              "more is True on the last page, False in the answer"
+              (Pages.isFirst whole { whole with More = true })
           refused "counts its keys" "the page miscounts its keys" (Pages.isFirst whole { ab with Count = 3L })
-          refused "counts the whole range or nothing" "the page miscounts its keys" (Pages.isFirst counted { counted with Count = 2L; More = true }) ]
+          refused
+              "counts the whole range or nothing"
+              "the page miscounts its keys"
+              (Pages.isFirst counted { counted with Count = 2L; More = true }) ]
 
 let tests = testList "pages" [ concatenated; first ]

@@ -6,5 +6,13 @@ open Regatta.Testing
 
 [<EntryPoint>]
 let main argv =
-    let examples = [ BytesTests.tests; RangeTests.tests; WriteTests.tests; TxnTests.tests; CompareTests.tests; ChangelogTests.tests; PagesTests.tests ]
+    let examples =
+        [ BytesTests.tests
+          RangeTests.tests
+          WriteTests.tests
+          TxnTests.tests
+          CompareTests.tests
+          ChangelogTests.tests
+          PagesTests.tests ]
+
     TestEntry.run (testList "spec" [ yield! examples; GenerateTests.tests; Laws.tests ]) argv

@@ -27,7 +27,12 @@ let private ends =
               Expect.equal (keysOf (select four (KeyRange.ofRequest (b "a") (raw [ 0; 0 ])))) [] "two zero bytes are an end like any other")
 
           testCase "of one zero byte with the same key means all keys" (fun () ->
-              let state = run [ Command.Put { Key = zero; Value = b "z"; PrevKv = false }; Command.Put { Key = raw [ 0xff; 0xff ]; Value = b "y"; PrevKv = false } ] four
+              let state =
+                  run
+                      [ Command.Put { Key = zero; Value = b "z"; PrevKv = false }
+                        Command.Put { Key = raw [ 0xff; 0xff ]; Value = b "y"; PrevKv = false } ]
+                      four
+
               let expected = [ zero; b "a"; b "b"; b "b\000"; b "c"; raw [ 0xff; 0xff ] ]
               Expect.equal (keysOf (select state (KeyRange.ofRequest zero zero))) expected "all keys")
 
@@ -67,8 +72,7 @@ let private answers =
               Expect.isFalse (limited 4L).More "as many keys as the limit"
               Expect.isFalse (limited 5L).More "fewer keys than the limit")
 
-          testCase "with limit 0 has no limit" (fun () ->
-              Expect.equal (range four { all with Limit = 0L }).Count 4L "all four")
+          testCase "with limit 0 has no limit" (fun () -> Expect.equal (range four { all with Limit = 0L }).Count 4L "all four")
 
           testCase "counts the keys in the answer, not those beyond its limit" (fun () ->
               Expect.equal (range four { all with Limit = 2L }).Count 2L "limit 2"

@@ -37,8 +37,7 @@ let private branches =
           testCase "reads what earlier operations of it did" (fun () ->
               let ops = [ opGet "b"; opPut "b" "2"; opGet "b"; opDelete "b"; opGet "b" ]
 
-              let expected =
-                  [ found []; Response.Put None; found [ kv "b" (entry "2" 2L 2L 1L) ]; Response.Delete(0L, []); found [] ]
+              let expected = [ found []; Response.Put None; found [ kv "b" (entry "2" 2L 2L 1L) ]; Response.Delete(0L, []); found [] ]
 
               Expect.equal (outcome one (txn [] ops [])) (true, expected) "before, after the put, after the delete")
 
@@ -73,7 +72,9 @@ let private branches =
               let ops = [ op 2L Projection.KeysOnly; op 0L Projection.CountOnly; op 1L Projection.CountOnly ]
 
               let expected =
-                  [ { Kvs = [ kv "a" (entry "" 1L 1L 1L); kv "b" (entry "" 2L 2L 1L) ]; More = true; Count = 2L }
+                  [ { Kvs = [ kv "a" (entry "" 1L 1L 1L); kv "b" (entry "" 2L 2L 1L) ]
+                      More = true
+                      Count = 2L }
                     { Kvs = []; More = false; Count = 3L }
                     { Kvs = []; More = true; Count = 1L } ]
 

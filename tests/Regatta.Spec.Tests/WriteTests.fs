@@ -58,7 +58,8 @@ let private deletes =
               let commands = [ for n in 1000..1099 -> Command.Put { Key = b (string n); Value = large; PrevKv = false } ]
 
               match response (after commands) (Command.Delete { Range = KeyRange.all; PrevKv = true; Count = false }) with
-              | Response.Delete(100L, pairs) -> Expect.equal (pairs |> List.map _.Key) (texts [ for n in 1000..1099 -> string n ]) "6 MiB of pairs"
+              | Response.Delete(100L, pairs) ->
+                  Expect.equal (pairs |> List.map _.Key) (texts [ for n in 1000..1099 -> string n ]) "6 MiB of pairs"
               | other -> failtestf "deleted %A" other)
 
           testCase "of an inverted range deletes nothing" (fun () ->
