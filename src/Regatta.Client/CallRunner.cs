@@ -1,0 +1,112 @@
+using System.Runtime.CompilerServices;
+using Grpc.Core;
+
+namespace Regatta.Client;
+
+/// <summary>
+/// Runs calls with deadline and failover. A read goes to the next endpoint when a node is unavailable; a write only when it cannot have been sent.
+/// Cancellation by the caller is an <see cref="OperationCanceledException"/>, everything else a <see cref="RegattaException"/>.
+/// </summary>
+internal sealed class CallRunner(ClientOptions options) : IDisposable
+{
+    private readonly EndpointSet _endpoints = new(options);
+    private readonly Metadata? _credentials = options.Token.Length > 0 ? new Metadata { { "authorization", "Bearer " + options.Token } } : null;
+
+    public Task<TReply> ReadAsync<TReply>(Func<CallInvoker, CallOptions, AsyncUnaryCall<TReply>> call, CancellationToken token) =>
+        UnaryAsync(call, isWrite: false, token);
+
+    public Task<TReply> WriteAsync<TReply>(Func<CallInvoker, CallOptions, AsyncUnaryCall<TReply>> call, CancellationToken token) =>
+        UnaryAsync(call, isWrite: true, token);
+
+    /// <summary>
+    /// A stream of replies. Fails over until the first message; after it, another node's stream would be another point in history, so it ends with an error.
+    /// </summary>
+    public async IAsyncEnumerable<TReply> StreamAsync<TReply>(
+        Func<CallInvoker, CallOptions, AsyncServerStreamingCall<TReply>> call, [EnumeratorCancellation] CancellationToken token)
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            Route route = _endpoints.Current;
+            using CancellationTokenSource idle = CancellationTokenSource.CreateLinkedTokenSource(token);
+            using AsyncServerStreamingCall<TReply> stream = call(route.Invoker, new CallOptions(_credentials, cancellationToken: idle.Token));
+            for (bool started = false; ; started = true)
+            {
+                Step step = await NextAsync(stream, idle, route, mayFailOver: !started && attempt < _endpoints.Count, token);
+                if (step == Step.Ended)
+                    yield break;
+                if (step == Step.TryNext)
+                    break;
+                yield return stream.ResponseStream.Current;
+            }
+        }
+    }
+
+    public void Dispose() => _endpoints.Dispose();
+
+    private async Task<TReply> UnaryAsync<TReply>(Func<CallInvoker, CallOptions, AsyncUnaryCall<TReply>> call, bool isWrite, CancellationToken token)
+    {
+        CallOptions callOptions = new(_credentials, (options.Clock.GetUtcNow() + options.Timeout).UtcDateTime, token);
+        for (int attempt = 1; ; attempt++)
+        {
+            Route route = _endpoints.Current;
+            try
+            {
+                using AsyncUnaryCall<TReply> running = call(route.Invoker, callOptions);
+                return await running;
+            }
+            catch (RpcException e) when (e.StatusCode == StatusCode.Cancelled && token.IsCancellationRequested)
+            {
+                throw new OperationCanceledException(e.Message, e, token);
+            }
+            catch (RpcException e) when (MayMoveOn(e, isWrite))
+            {
+                _endpoints.Leave(route);
+                if (attempt >= _endpoints.Count)
+                    throw Failure.Of(e, route.Endpoint, isWrite);
+            }
+            catch (RpcException e)
+            {
+                throw Failure.Of(e, route.Endpoint, isWrite);
+            }
+        }
+    }
+
+    private enum Step
+    {
+        Message,
+        Ended,
+        TryNext,
+    }
+
+    private async Task<Step> NextAsync<TReply>(
+        AsyncServerStreamingCall<TReply> stream, CancellationTokenSource idle, Route route, bool mayFailOver, CancellationToken token)
+    {
+        try
+        {
+            // Only the wait for a message is timed, not what the consumer does with it.
+            idle.CancelAfter(options.Timeout);
+            bool more = await stream.ResponseStream.MoveNext(idle.Token);
+            idle.CancelAfter(Timeout.InfiniteTimeSpan);
+            return more ? Step.Message : Step.Ended;
+        }
+        catch (RpcException e) when (e.StatusCode == StatusCode.Cancelled && token.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(e.Message, e, token);
+        }
+        catch (RpcException e) when (e.StatusCode == StatusCode.Cancelled && idle.IsCancellationRequested)
+        {
+            throw Failure.Of(new RpcException(new Status(StatusCode.DeadlineExceeded, "")), route.Endpoint, isWrite: false);
+        }
+        catch (RpcException e) when (mayFailOver && MayMoveOn(e, isWrite: false))
+        {
+            _endpoints.Leave(route);
+            return Step.TryNext;
+        }
+        catch (RpcException e)
+        {
+            throw Failure.Of(e, route.Endpoint, isWrite: false);
+        }
+    }
+
+    private static bool MayMoveOn(RpcException e, bool isWrite) => Failure.NeverSent(e) || (!isWrite && e.StatusCode == StatusCode.Unavailable);
+}

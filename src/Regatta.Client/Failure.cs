@@ -1,0 +1,62 @@
+using System.Net.Sockets;
+using Grpc.Core;
+
+namespace Regatta.Client;
+
+/// <summary>Reads from what gRPC reports whether anything may have happened, and says it in words.</summary>
+internal static class Failure
+{
+    /// <summary>The request never left this process: trying another node is safe even for a write.</summary>
+    public static bool NeverSent(RpcException e) =>
+        e.Status.DebugException is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError };
+
+    public static RegattaException Of(RpcException e, Endpoint endpoint, bool isWrite)
+    {
+        if (NeverSent(e))
+            return new(FailureKind.Unreachable, e.StatusCode, $"no node answers at {endpoint} ({Cause(e)})", "is a node running there, and is the address right?", e);
+        return e.StatusCode switch
+        {
+            StatusCode.InvalidArgument or StatusCode.FailedPrecondition or StatusCode.NotFound or StatusCode.AlreadyExists or StatusCode.OutOfRange
+                or StatusCode.ResourceExhausted or StatusCode.Unauthenticated or StatusCode.PermissionDenied or StatusCode.Unimplemented =>
+                new(FailureKind.Refused, e.StatusCode, Detail(e), RefusedHint(e.StatusCode), e),
+            _ when isWrite => new(FailureKind.OutcomeUnknown, e.StatusCode, Detail(e), "the write may have been applied: read before you repeat it", e),
+            StatusCode.DeadlineExceeded => new(FailureKind.TimedOut, e.StatusCode, $"{endpoint} did not answer in time", "allow more time or try again", e),
+            StatusCode.Unavailable => new(FailureKind.Unreachable, e.StatusCode, Detail(e), "try again", e),
+            _ => new(FailureKind.Refused, e.StatusCode, Detail(e), "", e),
+        };
+    }
+
+    private static string Detail(RpcException e) => e switch
+    {
+        { StatusCode: StatusCode.DeadlineExceeded, Status.Detail: "" or "Deadline Exceeded" } => "no answer came in time",
+        { Status.DebugException: { } cause } => $"the connection broke ({Innermost(cause).Message})",
+        { Status.Detail: { Length: > 0 } detail } => detail,
+        _ => $"the node answered {e.StatusCode} without a reason",
+    };
+
+    private static string RefusedHint(StatusCode status) => status switch
+    {
+        StatusCode.ResourceExhausted => "nothing was changed; try again later",
+        StatusCode.Unauthenticated or StatusCode.PermissionDenied => "give the token that the node was started with",
+        _ => "",
+    };
+
+    private static string Cause(RpcException e) => Innermost(e.Status.DebugException!) switch
+    {
+        SocketException socket => socket.SocketErrorCode switch
+        {
+            SocketError.ConnectionRefused => "connection refused",
+            SocketError.TimedOut => "no connection in time",
+            SocketError.HostNotFound or SocketError.NoData or SocketError.TryAgain => "unknown host",
+            _ => socket.Message,
+        },
+        Exception other => other.Message,
+    };
+
+    private static Exception Innermost(Exception e)
+    {
+        while (e.InnerException is { } inner)
+            e = inner;
+        return e;
+    }
+}
