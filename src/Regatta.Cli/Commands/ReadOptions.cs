@@ -1,0 +1,61 @@
+using System.CommandLine;
+using Google.Protobuf;
+using Regatta.Protocol.V1;
+
+namespace Regatta.Cli;
+
+/// <summary>What <c>kv get</c> and <c>kv range</c> share.</summary>
+internal sealed class ReadOptions
+{
+    private readonly Option<long> _limit = new("--limit") { Description = "At most so many keys; 0 for no limit.", HelpName = "N" };
+    private readonly Option<bool> _keysOnly = new("--keys-only") { Description = "Leave the values out." };
+    private readonly Option<bool> _countOnly = new("--count-only") { Description = "Print only the number of keys." };
+
+    private readonly Option<bool> _linearizable = new("--linearizable")
+    {
+        Description = "See every write that was acknowledged before, by whichever node. Without it the node answers from its own state.",
+    };
+
+    private readonly Option<ulong> _minRevision = new("--min-revision")
+    {
+        Description = "Answer only when the node has reached this table revision; wait for it until the time-out.",
+        HelpName = "REVISION",
+    };
+
+    private readonly Option<long>[] _bounds =
+    [
+        Bound("--min-mod-revision", "Only keys last written at this revision or later."), Bound("--max-mod-revision", "Only keys last written at this revision or before."),
+        Bound("--min-create-revision", "Only keys created at this revision or later."), Bound("--max-create-revision", "Only keys created at this revision or before."),
+    ];
+
+    public void AddTo(Command command)
+    {
+        foreach (Option option in (Option[])[_limit, _keysOnly, _countOnly, _linearizable, _minRevision, .. _bounds])
+            command.Add(option);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(_keysOnly) && result.GetValue(_countOnly))
+                result.AddError("--keys-only and --count-only exclude each other");
+        });
+    }
+
+    public KeyValueView View(ParseResult parsed) => new(parsed.GetValue(_keysOnly), parsed.GetValue(_countOnly));
+
+    public RangeRequest Request(ParseResult parsed, string table, KeySelection keys) => new()
+    {
+        Table = ByteString.CopyFromUtf8(table),
+        Key = keys.Key,
+        RangeEnd = keys.RangeEnd,
+        Limit = parsed.GetValue(_limit),
+        KeysOnly = parsed.GetValue(_keysOnly),
+        CountOnly = parsed.GetValue(_countOnly),
+        Linearizable = parsed.GetValue(_linearizable),
+        MinRevision = parsed.GetValue(_minRevision),
+        MinModRevision = parsed.GetValue(_bounds[0]),
+        MaxModRevision = parsed.GetValue(_bounds[1]),
+        MinCreateRevision = parsed.GetValue(_bounds[2]),
+        MaxCreateRevision = parsed.GetValue(_bounds[3]),
+    };
+
+    private static Option<long> Bound(string name, string description) => new(name) { Description = description, HelpName = "REVISION" };
+}
