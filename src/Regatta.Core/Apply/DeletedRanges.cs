@@ -31,9 +31,7 @@ internal sealed class DeletedRanges
     /// <summary>Adds a range that is neither a single key nor empty, joined with those that it meets.</summary>
     public void Add(KeyRange range)
     {
-        int first = 0;
-        while (first < _ranges.Count && EndsBelow(_ranges[first], range.Start.Span))
-            first++;
+        int first = FirstNotBelow(range.Start.Span);
         int behind = first;
         while (behind < _ranges.Count && !EndsBelow(range, _ranges[behind].Start.Span))
             behind++;
@@ -48,6 +46,22 @@ internal sealed class DeletedRanges
     }
 
     public void Clear() => _ranges.Clear();
+
+    private int FirstNotBelow(ReadOnlySpan<byte> key)
+    {
+        int low = 0;
+        int high = _ranges.Count;
+        while (low < high)
+        {
+            int middle = (low + high) >>> 1;
+            if (EndsBelow(_ranges[middle], key))
+                low = middle + 1;
+            else
+                high = middle;
+        }
+
+        return low;
+    }
 
     /// <summary>Ends before the key with a gap between: ranges that only touch are joined.</summary>
     private static bool EndsBelow(KeyRange range, ReadOnlySpan<byte> key) =>
