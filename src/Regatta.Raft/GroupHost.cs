@@ -1,0 +1,254 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Regatta.Storage;
+
+namespace Regatta.Raft;
+
+/// <summary>All groups of one node, over one log and one storage environment.</summary>
+public sealed partial class GroupHost : IGroupHost
+{
+    /// <summary>Groups that stop at once: each may flush.</summary>
+    private const int StopParallelism = 8;
+
+    private readonly NodeDirectory _directory;
+    private readonly GroupHostOptions _options;
+    private readonly GroupSetting _setting;
+    private readonly StorageEnvironment _environment;
+    private readonly ILogger _logger;
+    private readonly ConcurrentDictionary<long, GroupSlot> _slots = new();
+    private readonly ConcurrentDictionary<long, byte> _onDisk = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly CancellationTokenRegistration _onFailure;
+    private readonly Task _roomLoop;
+    private readonly Task _maintenanceLoop;
+    private int _disposed;
+
+    private GroupHost(NodeDirectory directory, GroupHostOptions options, GroupSetting setting, StorageEnvironment environment)
+    {
+        _directory = directory;
+        _options = options;
+        _setting = setting;
+        _environment = environment;
+        _logger = setting.Loggers.CreateLogger<GroupHost>();
+        foreach (long group in setting.Log.Groups().Concat(TableDirectories(directory.TablesPath)))
+            _onDisk.TryAdd(group, 0);
+        _onFailure = setting.FailStop.Token.UnsafeRegister(static host => ((GroupHost)host!).AbortAll(), this);
+        _roomLoop = RunAsync(options.RoomInterval, MeasureRoomAsync);
+        _maintenanceLoop = RunAsync(options.MaintenanceInterval, MaintainAsync);
+    }
+
+    public IReadOnlyCollection<long> OnDisk => [.. _onDisk.Keys.Order()];
+
+    public Task<string> Failure => _setting.FailStop.Failure;
+
+    /// <summary>Opens the log; groups are started one by one afterwards. The directory stays the caller's.</summary>
+    /// <exception cref="InvalidDataException">The log is damaged; the message names it and says what to do.</exception>
+    /// <exception cref="IOException">The log cannot be opened.</exception>
+    public static async Task<GroupHost> OpenAsync(NodeDirectory dir, GroupHostOptions options, ILoggerFactory loggers, TimeProvider time)
+    {
+        ArgumentNullException.ThrowIfNull(dir);
+        ArgumentNullException.ThrowIfNull(options);
+        FailStop failStop = new();
+        StorageEnvironment? environment = null;
+        try
+        {
+            environment = new StorageEnvironment(options.Storage, time);
+            RaftLogStore log = await Task.Run(() => RaftLogStore.Open(dir.LogPath, options.Log, failStop)).ConfigureAwait(false);
+            DiskRoom room = new(options.LowWaterBytes, () => FreeSpace.BytesAvailable(dir.Root));
+            room.Measure();
+            GroupSetting setting = new(dir.Identity.NodeId, log, dir.ScratchPath, failStop, room, options.Groups, loggers, time);
+            return new GroupHost(dir, options, setting, environment);
+        }
+        catch
+        {
+            environment?.Dispose();
+            failStop.Dispose();
+            throw;
+        }
+    }
+
+    public async ValueTask<ITableGroup> StartAsync(GroupSpec spec, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        ArgumentOutOfRangeException.ThrowIfLessThan(spec.GroupId, 1, nameof(spec));
+        GroupSlot slot = _slots.GetOrAdd(spec.GroupId, static _ => new GroupSlot());
+        await slot.Lock.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0, this);
+            if (slot.Group is { } running)
+                return running;
+            // A pool thread of its own: opening reads and checks the whole log of the group, and many groups are opened at once.
+            slot.Group = await Task.Run(() => OpenGroupAsync(spec), cancellationToken).ConfigureAwait(false);
+            return slot.Group;
+        }
+        catch (StorageCorruptionException e)
+        {
+            throw new InvalidDataException(e.Message, e);
+        }
+        finally
+        {
+            if (Directory.Exists(_directory.TablePath(spec.GroupId)))
+                _onDisk.TryAdd(spec.GroupId, 0);
+            slot.Lock.Release();
+        }
+    }
+
+    public bool TryGet(long groupId, [NotNullWhen(true)] out ITableGroup? group)
+    {
+        group = _slots.TryGetValue(groupId, out GroupSlot? slot) ? slot.Group : null;
+        return group is not null;
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// The log goes first, in one synced round, then the state's directory, by one rename. A crash in between leaves state without a log. That
+    /// cannot come to life as something else: a state that has applied entries is refused without its log. The other way round a log
+    /// that was never cut would bring the deleted table back.
+    /// </remarks>
+    public async ValueTask DropAsync(long groupId, CancellationToken cancellationToken)
+    {
+        GroupSlot slot = _slots.GetOrAdd(groupId, static _ => new GroupSlot());
+        await slot.Lock.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (slot.Group is { } running)
+            {
+                slot.Group = null;
+                await running.DiscardAsync().ConfigureAwait(false);
+            }
+
+            await _setting.Log.DropAsync(groupId).ConfigureAwait(false);
+            await Task.Run(() => TableStore.Drop(_directory.TablePath(groupId)), CancellationToken.None).ConfigureAwait(false);
+            _onDisk.TryRemove(groupId, out _);
+            LogDropped(groupId);
+        }
+        finally
+        {
+            slot.Lock.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            return;
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(_roomLoop, _maintenanceLoop).ConfigureAwait(false);
+        ParallelOptions parallel = new() { MaxDegreeOfParallelism = StopParallelism };
+        await Parallel.ForEachAsync(_slots, parallel, async (pair, _) => await StopAsync(pair.Value).ConfigureAwait(false)).ConfigureAwait(false);
+        await _onFailure.DisposeAsync().ConfigureAwait(false);
+        _setting.Log.Dispose();
+        _environment.Dispose();
+        _setting.FailStop.Dispose();
+        _stopping.Dispose();
+    }
+
+    /// <summary>Looks after all groups once, as the timer does.</summary>
+    internal async Task MaintainAsync()
+    {
+        if (_setting.Log.BackgroundError() is { } error)
+            _setting.FailStop.Trigger(error);
+        // One after the other: flushes of many tables at once would only fight for the disk.
+        foreach (GroupSlot slot in _slots.Values)
+        {
+            if (slot.Group is { } group)
+                await group.MaintainAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Measures the disk once, as the timer does.</summary>
+    internal Task MeasureRoomAsync()
+    {
+        try
+        {
+            if (_setting.Room.Measure())
+                LogRoom(_setting.Room.IsLow ? "refused" : "taken again", _options.LowWaterBytes >> 20);
+        }
+        catch (IOException e)
+        {
+            LogRoomUnknown(e);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private static IEnumerable<long> TableDirectories(string path)
+    {
+        foreach (string directory in Directory.EnumerateDirectories(path))
+        {
+            if (long.TryParse(Path.GetFileName(directory), NumberStyles.None, CultureInfo.InvariantCulture, out long group))
+                yield return group;
+        }
+    }
+
+    private static async Task StopAsync(GroupSlot slot)
+    {
+        await slot.Lock.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            if (slot.Group is { } group)
+                await group.DisposeAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            slot.Lock.Release();
+        }
+    }
+
+    private Task<TableGroup> OpenGroupAsync(GroupSpec spec)
+    {
+        TableStore store = TableStore.Open(_directory.TablePath(spec.GroupId), spec.Incarnation, _environment);
+        return TableGroup.StartAsync(spec, _setting, new StoredGroupState(store, _options.Changelog));
+    }
+
+    private void AbortAll()
+    {
+        string cause = _setting.FailStop.Cause ?? "";
+        LogFailStop(cause);
+        foreach (GroupSlot slot in _slots.Values)
+            slot.Group?.Abort(cause);
+    }
+
+    private async Task RunAsync(TimeSpan period, Func<Task> work)
+    {
+        using PeriodicTimer timer = new(period, _setting.Time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stopping.Token).ConfigureAwait(false))
+                await Task.Run(work).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+        {
+            // The host is closing.
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Critical, Message = "The node must stop: {Cause}")]
+    private partial void LogFailStop(string cause);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Writes are {What}: the low-water mark of the disk is {LowWater} MiB")]
+    private partial void LogRoom(string what, long lowWater);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The free space on the disk cannot be measured")]
+    private partial void LogRoomUnknown(Exception cause);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Group {Group} is dropped: its log and its state are deleted")]
+    private partial void LogDropped(long group);
+
+    /// <summary>One group's place: starts, drops and stops of the same group wait for each other.</summary>
+    private sealed class GroupSlot
+    {
+        private volatile TableGroup? _group;
+
+        public SemaphoreSlim Lock { get; } = new(1);
+
+        public TableGroup? Group
+        {
+            get => _group;
+            set => _group = value;
+        }
+    }
+}

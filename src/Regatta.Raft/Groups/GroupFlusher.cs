@@ -1,0 +1,45 @@
+namespace Regatta.Raft;
+
+/// <summary>
+/// Decides when a table's state goes to disk, and cuts its log below what is there. Used by one thread at a time, except
+/// <see cref="Flushed"/>.
+/// </summary>
+internal sealed class GroupFlusher(EntryLog log, IGroupState state, GroupOptions options, TimeProvider time)
+{
+    private long _flushed = state.Flushed.Index;
+    private long? _unflushedSince;
+
+    /// <summary>Index up to which the state is known to be on disk.</summary>
+    public long Flushed => Volatile.Read(ref _flushed);
+
+    public async Task RunAsync()
+    {
+        // RocksDB flushes by itself too, when its buffers are full.
+        long applied = state.Store.Applied.Index;
+        if (applied == Flushed)
+        {
+            _unflushedSince = null;
+            return;
+        }
+
+        Volatile.Write(ref _flushed, state.Flushed.Index);
+        if (IsDue(applied))
+        {
+            state.Flush();
+            RaftMetrics.Flushes.Add(1);
+            Volatile.Write(ref _flushed, state.Flushed.Index);
+            _unflushedSince = null;
+        }
+
+        await log.CutAsync(Flushed, options.RetainedLogBytes).ConfigureAwait(false);
+    }
+
+    private bool IsDue(long applied)
+    {
+        if (applied <= Flushed)
+            return false;
+        long now = time.GetTimestamp();
+        _unflushedSince ??= now;
+        return log.BytesAfter(Flushed) >= options.FlushBytes || time.GetElapsedTime(_unflushedSince.Value, now) >= options.FlushInterval;
+    }
+}

@@ -1,0 +1,321 @@
+using System.Globalization;
+using DotNext.Net.Cluster.Consensus.Raft;
+using Microsoft.Extensions.Logging;
+using Regatta.Core;
+using Regatta.Storage;
+
+namespace Regatta.Raft;
+
+/// <summary>
+/// One table's group on this node: batcher, consensus, log, applier and state, and how they start, stop and fail together.
+/// </summary>
+internal sealed partial class TableGroup : ITableGroup
+{
+    private readonly GroupSpec _spec;
+    private readonly GroupSetting _setting;
+    private readonly IGroupState _state;
+    private readonly EntryLog _entries;
+    private readonly GroupLog _log;
+    private readonly AppliedProgress _progress;
+    private readonly Applier _applier;
+    private readonly Batcher _batcher;
+    private readonly ReadBarrier _barrier;
+    private readonly ConsensusGroup _consensus;
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly CancellationToken _stopToken;
+    private readonly SemaphoreSlim _maintenance = new(1);
+    private readonly GroupFlusher _flusher;
+    private readonly StallWatch _stall;
+    private readonly string _shell;
+    private readonly ILogger _logger;
+    private volatile string? _fault;
+    private bool _disposed;
+
+    private TableGroup(GroupSpec spec, GroupSetting setting, IGroupState state, EntryLog entries)
+    {
+        AppliedState applied = state.Store.Applied;
+        _spec = spec;
+        _setting = setting;
+        _state = state;
+        _entries = entries;
+        _stopToken = _stopping.Token;
+        _logger = setting.Loggers.CreateLogger<TableGroup>();
+        _progress = new AppliedProgress(applied.Index, applied.Revision);
+        _applier = new Applier(entries, state.Store, _progress, setting.FailStop, spec.Name, setting.Options.ApplyBytes);
+        _flusher = new GroupFlusher(entries, state, setting.Options, setting.Time);
+        _stall = new StallWatch(entries, setting.Options.StallTimeout, setting.Time);
+        _entries.OnCommit = _applier.Schedule;
+        _shell = Path.Combine(setting.ScratchPath, spec.GroupId.ToString(CultureInfo.InvariantCulture));
+        _log = new GroupLog(_shell, entries, _progress, () => _flusher.Flushed);
+        _consensus = new ConsensusGroup(_log, setting.NodeId, setting.Options, setting.Loggers.CreateLogger<ConsensusGroup>());
+        _batcher = new Batcher(setting.Options, ReplicateAsync, Refusal);
+        _barrier = new ReadBarrier(ConfirmAsync);
+    }
+
+    public long GroupId => _spec.GroupId;
+
+    public GroupSpec Spec => _spec;
+
+    public ITableReader Reader => _state.Store;
+
+    public long Term => _entries.Term;
+
+    public long LeaderNodeId => _consensus.LeaderNodeId;
+
+    public GroupStatus Status
+    {
+        get
+        {
+            LogBounds log = _entries.Bounds;
+            AppliedState applied = _state.Store.Applied;
+            return new GroupStatus(
+                GroupId, LeaderNodeId, Term, log.First, log.Last, log.Commit, applied, _flusher.Flushed,
+                log.Bytes, _state.Bytes, _state.OldestRevision, _fault ?? _setting.FailStop.Cause);
+        }
+    }
+
+    /// <summary>Opens the log beside the state, checks both, and starts the group. Takes the state over, also when it fails.</summary>
+    /// <exception cref="InvalidDataException">The log is damaged, or it and the state do not fit together.</exception>
+    public static async Task<TableGroup> StartAsync(GroupSpec spec, GroupSetting setting, IGroupState state)
+    {
+        TableGroup? group = null;
+        try
+        {
+            EntryLog entries = new(setting.Log, spec.GroupId);
+            entries.Open(state.Store.Applied);
+            group = new TableGroup(spec, setting, state, entries);
+            await group.StartAsync().ConfigureAwait(false);
+            return group;
+        }
+        catch
+        {
+            if (group is not null)
+                await group.DisposeAsync().ConfigureAwait(false);
+            else
+                state.Dispose();
+            throw;
+        }
+    }
+
+    public ValueTask<ProposalOutcome> ProposeAsync(TableCommand command, CancellationToken cancellationToken) =>
+        _batcher.ProposeAsync(command, cancellationToken);
+
+    public ValueTask<BarrierOutcome> ReadBarrierAsync(CancellationToken cancellationToken) => _barrier.WaitAsync(cancellationToken);
+
+    public ValueTask WaitForRevisionAsync(long revision, CancellationToken cancellationToken) =>
+        _progress.WaitForRevisionAsync(revision, cancellationToken);
+
+    /// <summary>The node stops because of a failure: everybody who waits is told, nobody is acknowledged.</summary>
+    public void Abort(string cause)
+    {
+        _batcher.Close(GroupFailure.Stopped, $"The node is stopping after a failure; nothing happened. {cause}");
+        Abandon("the node is stopping after a failure");
+        _progress.Fail(new IOException(cause));
+    }
+
+    /// <summary>Flushes and cuts if it is time, and looks whether the group is alive. Called by the host, now and then.</summary>
+    public async Task MaintainAsync()
+    {
+        await _maintenance.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            if (_disposed || _setting.FailStop.Cause is not null)
+                return;
+            if (_state.BackgroundError is { } error)
+            {
+                _setting.FailStop.Trigger($"The database of table '{_spec.Name}' (group {GroupId}) failed in the background: {error}");
+                return;
+            }
+
+            Supervise();
+            await _flusher.RunAsync().ConfigureAwait(false);
+            _state.TrimChangelog();
+        }
+        catch (Exception e)
+        {
+            _setting.FailStop.Trigger($"Flushing table '{_spec.Name}' (group {GroupId}) or cutting its log failed: {e.Message}");
+        }
+        finally
+        {
+            _maintenance.Release();
+        }
+    }
+
+    /// <summary>Stops the group: who waits outside the log is refused, what is in the log is finished, the state is flushed so that the next start is short.</summary>
+    public ValueTask DisposeAsync() => StopAsync(flush: true);
+
+    /// <summary>Stops the group without a flush: its state is about to be deleted.</summary>
+    public ValueTask DiscardAsync() => StopAsync(flush: false);
+
+    private async Task StartAsync()
+    {
+        long last = _entries.Last;
+        await _consensus.StartAsync(_stopToken).ConfigureAwait(false);
+        // The only member leads now, so everything in the log is committed. Nobody may see less than what was acknowledged before.
+        await _progress.WaitForIndexAsync(last, _setting.FailStop.Token).ConfigureAwait(false);
+        LogStarted(_spec.Name, GroupId, Term, last);
+    }
+
+    private ProposalOutcome? Refusal()
+    {
+        if (_setting.FailStop.Cause is { } cause)
+            return ProposalOutcome.Failed(GroupFailure.Stopped, $"The node is stopping after a failure; nothing happened. {cause}");
+        if (_setting.Room.IsLow)
+            return _setting.Room.Refusal;
+        return _fault is { } fault ? ProposalOutcome.Failed(GroupFailure.NoLeader, fault) : null;
+    }
+
+    private async Task ReplicateAsync(ReadOnlyMemory<byte> payload, ProposalBatch batch)
+    {
+        ProposedEntry entry = new(_entries.Term, payload, batch);
+        try
+        {
+            await _consensus.ReplicateAsync(entry, _stopToken).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            if (entry.IsInLog)
+                batch.Lost(e is NotLeaderException ? "this node lost the leadership" : e.Message);
+            else if (_setting.FailStop.Cause is not null || _stopToken.IsCancellationRequested)
+                batch.Fail(GroupFailure.Stopped, "The table's group has stopped; nothing happened.");
+            else
+                batch.Fail(GroupFailure.NoLeader, $"This node does not lead the table's group; nothing happened. {e.Message}");
+        }
+    }
+
+    private async Task<BarrierOutcome> ConfirmAsync()
+    {
+        if (_setting.FailStop.Cause is not null || _stopToken.IsCancellationRequested)
+            return new BarrierOutcome(GroupFailure.Stopped, "The table's group has stopped.");
+        if (_fault is { } fault)
+            return new BarrierOutcome(GroupFailure.NoLeader, fault);
+        using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(_stopToken, _setting.FailStop.Token);
+        using ITimer timer = _setting.Time.CreateTimer(
+            static state => ((CancellationTokenSource)state!).Cancel(), deadline, _setting.Options.BarrierTimeout, Timeout.InfiniteTimeSpan);
+        try
+        {
+            if (!_consensus.Leads)
+                return new BarrierOutcome(GroupFailure.NoLeader, "This node does not lead the table's group.");
+            await _consensus.ApplyReadBarrierAsync(ReadBarrierType.Strong, deadline.Token).ConfigureAwait(false);
+            return default;
+        }
+        catch (OperationCanceledException)
+        {
+            return _stopToken.IsCancellationRequested || _setting.FailStop.Cause is not null
+                ? new BarrierOutcome(GroupFailure.Stopped, "The table's group has stopped.")
+                : new BarrierOutcome(GroupFailure.NoLeader, $"Leadership was not confirmed within {_setting.Options.BarrierTimeout.TotalSeconds} s.");
+        }
+        catch (QuorumUnreachableException)
+        {
+            return new BarrierOutcome(GroupFailure.NoLeader, "The table's group has no leader.");
+        }
+    }
+
+    /// <summary>DotNext leaves a group dead after a failure in the background, and its callers waiting. Then they are told, and the status says so.</summary>
+    private void Supervise()
+    {
+        if (_fault is not null)
+            return;
+        string? fault = null;
+        try
+        {
+            if (_consensus.Leads && _stall.IsStalled())
+                fault = $"The group of table '{_spec.Name}' commits nothing although its log is synced; restart the node.";
+        }
+        catch (Exception e)
+        {
+            fault = $"The group of table '{_spec.Name}' is broken; restart the node. {e.Message}";
+        }
+
+        if (fault is null)
+            return;
+        _fault = fault;
+        LogFault(_spec.Name, GroupId, fault);
+        Abandon("the table's group is broken");
+    }
+
+    private void Abandon(string reason)
+    {
+        foreach (ProposedEntry entry in _entries.TakeProposals())
+            entry.Waiters.Lost(reason);
+    }
+
+    private async ValueTask StopAsync(bool flush)
+    {
+        await _maintenance.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            if (_disposed)
+                return;
+            _disposed = true;
+            _batcher.Close(GroupFailure.Stopped, "The table's group is stopping; nothing happened.");
+            if (_setting.FailStop.Cause is null && _fault is null)
+                await DrainAsync().ConfigureAwait(false);
+            await _stopping.CancelAsync().ConfigureAwait(false);
+            await _consensus.StopAsync(CancellationToken.None).ConfigureAwait(false);
+            await _consensus.DisposeAsync().ConfigureAwait(false);
+            _applier.Stop();
+            Abandon("the table's group has stopped");
+            _progress.Fail(new ObjectDisposedException($"group {GroupId}", "The table's group has stopped."));
+            await _batcher.DrainAsync().ConfigureAwait(false);
+            if (flush && _setting.FailStop.Cause is null)
+                FlushAtStop();
+            await _log.DisposeAsync().ConfigureAwait(false);
+            RemoveShell();
+            _state.Dispose();
+            _stopping.Dispose();
+        }
+        finally
+        {
+            _maintenance.Release();
+        }
+    }
+
+    private void FlushAtStop()
+    {
+        try
+        {
+            if (_state.Store.Applied.Index > _flusher.Flushed)
+                _state.Flush();
+        }
+        catch (StorageException e)
+        {
+            // Nothing is lost, the log has it all; but the disk needs a look before the node runs again.
+            _setting.FailStop.Trigger($"Flushing table '{_spec.Name}' (group {GroupId}) failed: {e.Message}");
+        }
+    }
+
+    private void RemoveShell()
+    {
+        try
+        {
+            Directory.Delete(_shell, recursive: true);
+        }
+        catch (IOException)
+        {
+            // It holds nothing, and the scratch directory is emptied at the next start.
+        }
+    }
+
+    /// <summary>Waits for the entries on their way, but not for ever: a disk may hang.</summary>
+    private async Task DrainAsync()
+    {
+        try
+        {
+            await _batcher.DrainAsync().WaitAsync(_setting.Options.BarrierTimeout, _setting.Time, _setting.FailStop.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+        {
+            LogNotDrained(_spec.Name, GroupId);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Table {Table} (group {Group}) leads in term {Term}; its log is applied up to {Index}")]
+    private partial void LogStarted(string table, long group, long term, long index);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Table {Table} (group {Group}) does not work: {Fault}")]
+    private partial void LogFault(string table, long group, string fault);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Table {Table} (group {Group}) stops with writes on their way: their callers are told that their fate is unknown")]
+    private partial void LogNotDrained(string table, long group);
+}
