@@ -42,7 +42,7 @@ type NodeStart = { Prefix: string list; Arguments: string list; Rest: int }
 
 /// A `regatta` node in a process of its own. What it prints is kept, and is part of every failure's message. Disposing it kills it if it still runs.
 type NodeProcess private (running: Process, rest: int, tail: Tail) =
-    static let http = new HttpClient(Timeout = TimeSpan.FromSeconds 10.0)
+    static let http = new HttpClient(new SocketsHttpHandler(UseProxy = false), Timeout = TimeSpan.FromSeconds 10.0)
 
     /// Generous: a debug build that shares two cores with another test project.
     static let patience = TimeSpan.FromSeconds 120.0
