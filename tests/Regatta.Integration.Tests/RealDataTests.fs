@@ -1,0 +1,144 @@
+module Regatta.Integration.Tests.RealDataTests
+
+open System
+open System.IO
+open System.Text.Json
+open System.Threading
+open System.Threading.Tasks
+open Expecto
+open Regatta.Testing
+
+/// The package records of the Debian archive, as `apt-cache dumpavail` prints them: tens of thousands of keys, some 60 MB, real sizes and real text.
+let private script = Path.Combine(Build.repository, "docs", "examples", "apt-packages")
+
+/// Fewer records than this are those of the installed packages only.
+let private fewest = 10_000
+
+let private packages = "packages"
+let private patience = TimeSpan.FromMinutes 5.0
+
+let private regatta (ports: Ports) arguments =
+    let line = Build.regatta :: arguments @ [ "--endpoints"; $"127.0.0.1:{ports.Clients}"; "--timeout"; "60s" ]
+    let result = Machine.run patience "dotnet" line
+
+    if result.ExitCode <> 0 then
+        let command = String.concat " " arguments
+        failtest $"regatta {command}: exit code {result.ExitCode}: {result.Error} {result.Out}"
+
+    result.Out
+
+let private extract file =
+    Machine.needsCommand "real data" "apt-cache"
+    Machine.needsCommand "real data" "python3"
+    let result = Machine.run patience script []
+    Expect.equal result.ExitCode 0 $"the exit code of {script}: {result.Error}"
+    File.WriteAllText(file, result.Out)
+    let records = File.ReadLines file |> Seq.length
+
+    if records < fewest then
+        skiptest $"left out: real data; apt-cache knows only {records} packages here (apt-get update brings the lists)"
+
+    records
+
+/// A record of a package begins with the line that names it.
+let private faithful (file: string) =
+    for line in File.ReadLines file do
+        use record = JsonDocument.Parse line
+        let key = record.RootElement.GetProperty("key").GetString()
+        let value = record.RootElement.GetProperty("value").GetString()
+
+        match key, value with
+        | null, _
+        | _, null -> failtest $"a record without key or value: {line}"
+        | key, value ->
+            if not (value.StartsWith($"Package: {key}\n", StringComparison.Ordinal)) then
+                failtest $"the value of {key} is not its record: {value.Substring(0, min 80 value.Length)}"
+
+/// The first and the last key under the prefix, and what one transaction after the other writes to both of them.
+let private bounds = "lib!", "lib~"
+
+/// Moves both bounds on, together, until it is stopped; how often.
+let private moveOn (client: Client) (stop: CancellationToken) =
+    task {
+        let first, last = bounds
+        let mutable count = 0
+
+        while not stop.IsCancellationRequested do
+            count <- count + 1
+            let! _ = client.PutAll [ first, string count; last, string count ]
+            ()
+
+        return count
+    }
+
+/// `kv range --prefix lib` while both ends of that range are written to: the many pages must show one state.
+let private oneView (ports: Ports) (client: Client) expected =
+    task {
+        use stop = new CancellationTokenSource()
+        let! _ = client.PutAll [ fst bounds, "0"; snd bounds, "0" ]
+        let writing = Task.Run<int>(fun () -> moveOn client stop.Token)
+
+        let lines =
+            (regatta ports [ "kv"; "range"; "-t"; packages; "--prefix"; "lib"; "-o"; "jsonl" ])
+                .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+
+        stop.Cancel()
+        let! moves = writing
+        let records = lines |> Array.map (fun line -> JsonDocument.Parse(line).RootElement)
+        let keys = records |> Array.map (fun record -> record.GetProperty("key").GetString() |> string)
+        let value (record: JsonElement) = record.GetProperty("value").GetString() |> string
+        Expect.equal (Array.head keys, Array.last keys) bounds "the first and the last key of the range"
+        Expect.equal (value (Array.head records)) (value (Array.last records)) "both ends of the range are of one state"
+        Expect.isGreaterThan moves 10 "writes while the range was read"
+        Expect.isTrue (keys |> Array.pairwise |> Array.forall (fun (a, b) -> String.CompareOrdinal(a, b) < 0)) "keys ascend, each once"
+        Expect.equal (keys.Length - 2) expected "the packages that begin with lib"
+
+        for bound in [ fst bounds; snd bounds ] do
+            let! _ = client.Delete bound
+            ()
+
+        return moves
+    }
+
+let private sameBytes (expected: string) (found: string) what =
+    Expect.isTrue
+        (File.ReadAllBytes(expected).AsSpan().SequenceEqual(File.ReadAllBytes found))
+        $"{what}: {found} has the bytes of {expected}"
+
+let private roundTrip =
+    Case.ofTask
+        "the Debian archive's package records: loaded, dumped byte for byte, paged as one view during writes, and there after kill -9"
+        (fun () ->
+            task {
+                use scratch = new Scratch()
+                use ports = Ports.Take()
+                let source = scratch.Sub "packages.jsonl"
+                let records = extract source
+                faithful source
+                let start = Launch.dev (scratch.Sub "data") ports
+
+                use! node = Launch.ready start
+                regatta ports [ "table"; "create"; packages ] |> ignore
+                regatta ports [ "kv"; "load"; source; "-t"; packages ] |> ignore
+                let dumped = scratch.Sub "dumped.jsonl"
+                regatta ports [ "kv"; "dump"; dumped; "-t"; packages ] |> ignore
+                sameBytes source dumped "dump after load"
+
+                use client = new Client(ports.Clients, packages)
+                let libraries = File.ReadLines source |> Seq.filter _.StartsWith("{\"key\":\"lib", StringComparison.Ordinal) |> Seq.length
+                let! moves = oneView ports client libraries
+
+                do! node.Kill()
+                use! again = Launch.ready start
+                let restored = scratch.Sub "restored.jsonl"
+                regatta ports [ "kv"; "dump"; restored; "-t"; packages ] |> ignore
+                sameBytes source restored "dump after kill -9"
+                let! code = again.Terminate(TimeSpan.FromSeconds 10.0)
+                Expect.equal code 0 "the exit code of a clean stop"
+                let bytes = FileInfo(source).Length
+
+                Report.fact
+                    $"real data: {records} package records, {bytes} bytes, dumped byte for byte, also after kill -9; kv range --prefix lib: {libraries} keys of one view during {moves} transactions"
+            })
+
+let tests = testList "real data" [ roundTrip ]
