@@ -5,4 +5,4 @@ open Regatta.Testing
 open Regatta.Storage.Tests
 
 [<EntryPoint>]
-let main argv = TestEntry.run (testList "all" [ TableStoreTests.tests ]) argv
+let main argv = TestEntry.run (testList "all" [ TableStoreTests.tests; CorruptionTests.tests; ConcurrencyTests.tests ]) argv

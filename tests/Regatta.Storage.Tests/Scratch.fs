@@ -5,6 +5,8 @@ open System.IO
 open System.Text
 open Regatta.Core
 open Regatta.Storage
+open Regatta.Storage.Rocks
+open RocksDbSharp
 
 /// A directory of this test's own, gone with it.
 type Scratch() =
@@ -58,6 +60,12 @@ module Store =
             AppliedState(applied.Index + 1L, 1L, revision, applied.Incarnation, ChainHash(UInt128.op_Implicit (uint64 revision)))
 
         store.Write(batch, &next)
+
+    /// Moves all files of all families to the last level, and waits for it.
+    let compact (store: TableStore) =
+        for family in [ Family.Data; Family.Changelog; Family.Meta ] do
+            Native.Instance.rocksdb_compact_range_cf (
+                store.Database.DangerousGetHandle(), store.Database.Handle family, 0n, 0un, 0n, 0un)
 
     let put store key (value: string) = apply store [ [ Put(key, Bytes.ofText value) ] ]
 
