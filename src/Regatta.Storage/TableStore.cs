@@ -266,6 +266,9 @@ public sealed class TableStore : ITableStore, IDisposable
     /// <summary>First revision that the changelog has, or that it will have next if it is empty.</summary>
     internal long ChangelogFloor => _changelog.Floor;
 
+    /// <summary>Bytes of changelog ever written, those trimmed since included. For the writer's thread.</summary>
+    internal long ChangelogBytesWritten => _changelog.TotalBytes;
+
     internal TableDatabase Database => _database;
 
     internal static AppliedState ReadApplied(TableDatabase database)

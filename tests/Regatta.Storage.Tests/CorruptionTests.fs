@@ -33,7 +33,8 @@ let private build directory environment =
         Store.apply
             store
             [ for number, key in List.indexed keys do
-                  if number % 7 = round then [ Store.Delete key ]
+                  if number % 7 = round then
+                      [ Store.Delete key ]
                   elif round < 3 || key[key.Length - 1] = char (round + int '0') then
                       [ Store.Put(key, Bytes.ofText (String.replicate (1 + round * 5) $"value {round} of {key}")) ] ]
 
