@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using System.Net;
 using Microsoft.Extensions.Logging;
+using Regatta.Raft;
+using Regatta.Storage;
 
 namespace Regatta.Node;
 
@@ -10,8 +12,6 @@ namespace Regatta.Node;
 /// </summary>
 public sealed record NodeOptions
 {
-    public NodeRole Role { get; init; } = NodeRole.Leader;
-
     /// <summary>Where everything durable lives. Empty is refused: there is no good guess.</summary>
     public string DataDirectory { get; init; } = "";
 
@@ -72,6 +72,12 @@ public sealed record NodeOptions
     public long MaxTxnOperations { get; init; } = 10_000;
 
     public long MaxIterations { get; init; } = 64;
+
+    public GroupOptions Groups { get; init; } = new();
+
+    public RaftLogOptions Log { get; init; } = new();
+
+    public StorageOptions Storage { get; init; } = StorageOptions.Default;
 
     public long DiskLowWaterBytes { get; init; } = 256L << 20;
 

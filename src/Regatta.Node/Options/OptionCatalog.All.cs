@@ -18,7 +18,7 @@ public static partial class OptionCatalog
             "The site's name, as MemberList gives it."),
         Option("memberlist.node-name", OptionKinds.Text, o => o.NodeName, (o, v) => o with { NodeName = v },
             "The node's name, as MemberList gives it; when empty, \"node-\" and the node id."),
-        .. Network(), .. Raft(), .. Tables(), .. Limits(), .. Storage(),
+        .. Network(), .. Raft(), .. Tables(), .. Limits(), .. Log(), .. Storage(),
     ];
 
     // Behind All: initializers run in the order of the text.
@@ -53,6 +53,7 @@ public static partial class OptionCatalog
         Option("raft.address", OptionKinds.Text, o => o.RaftAddress, (o, v) => o with { RaftAddress = v },
             "Where other nodes of the site will reach this one (HOST:PORT); this version does not listen there yet.",
             value => HostPort.IsValid(value) ? null : "must be HOST:PORT"),
+        .. Groups(),
     ];
 
     private static OptionDefinition[] Tables() =>
@@ -85,12 +86,6 @@ public static partial class OptionCatalog
             1, 1_000_000, "The most compares and operations of one transaction, both branches together.", "operations"),
         Ranged("limits.max-iterations", OptionKinds.Number, o => o.MaxIterations, (o, v) => o with { MaxIterations = v },
             1, 100_000, "The most IterateRange calls at a time on this node; each holds a view of its table open.", "calls"),
-    ];
-
-    private static OptionDefinition[] Storage() =>
-    [
-        Ranged("disk.low-water-bytes", OptionKinds.Bytes, o => o.DiskLowWaterBytes, (o, v) => o with { DiskLowWaterBytes = v },
-            0, 1L << 50, "With less free space than this below data-dir writes are refused until there is room again; 0 turns the check off."),
     ];
 
     private static OptionDefinition<T> Option<T>(

@@ -1,0 +1,66 @@
+using Grpc.AspNetCore.Server;
+using Grpc.AspNetCore.Server.Model;
+using Grpc.Core;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Regatta.Protocol.Compression;
+
+namespace Regatta.Node;
+
+/// <summary>The port for clients: gRPC over HTTP/2 without TLS. A server of its own, so that it can stop before the others.</summary>
+internal static class ApiServer
+{
+    // For what surrounds the largest request: its frame and headers.
+    private const long BodyOverhead = 64 << 10;
+
+    // Enough for a large request or page on its way without a round trip for every part of it.
+    private const int ConnectionWindowBytes = 4 << 20;
+    private const int StreamWindowBytes = 1 << 20;
+
+    public static WebServer Build(NodeOptions options, GrpcServices services, CallGuard guard, ILoggerFactory loggers)
+    {
+        WebApplicationBuilder builder = WebServer.NewBuilder(loggers, kestrel =>
+        {
+            kestrel.Listen(options.ApiAddress.EndPoint, listen => listen.Protocols = HttpProtocols.Http2);
+            kestrel.Limits.MaxConcurrentConnections = options.ApiMaxConcurrentConnections == 0 ? null : options.ApiMaxConcurrentConnections;
+            kestrel.Limits.MaxRequestBodySize = options.MaxRequestBytes + BodyOverhead;
+            kestrel.Limits.Http2.MaxStreamsPerConnection = (int)options.ApiMaxConcurrentStreams;
+            kestrel.Limits.Http2.InitialConnectionWindowSize = ConnectionWindowBytes;
+            kestrel.Limits.Http2.InitialStreamWindowSize = StreamWindowBytes;
+        });
+        builder.Services.AddGrpc(grpc =>
+        {
+            grpc.MaxReceiveMessageSize = (int)options.MaxRequestBytes;
+            grpc.MaxSendMessageSize = null;
+            grpc.CompressionProviders = [.. MessageEncodings.All];
+        });
+        Endpoints endpoints = new(builder.Services, guard);
+        services.AddTo(endpoints);
+        WebApplication application = builder.Build();
+        endpoints.Map(application);
+        return new WebServer("api.address", options.ApiAddress, application);
+    }
+
+    /// <summary>Collects services before the server is built and maps their methods after.</summary>
+    internal sealed class Endpoints(IServiceCollection container, CallGuard guard)
+    {
+        private readonly List<Action<IEndpointRouteBuilder>> _maps = [];
+
+        public void Add<TService>(Action<ServiceBinderBase> bind)
+        {
+            EndpointMethods<TService> methods = new(bind, guard);
+            container.AddSingleton<IServiceMethodProvider<GrpcEndpoint<TService>>>(methods);
+            container.AddSingleton<IGrpcServiceActivator<GrpcEndpoint<TService>>>(methods);
+            _maps.Add(routes => routes.MapGrpcService<GrpcEndpoint<TService>>());
+        }
+
+        public void Map(IEndpointRouteBuilder routes)
+        {
+            foreach (Action<IEndpointRouteBuilder> map in _maps)
+                map(routes);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+using Microsoft.Extensions.Logging;
+using Regatta.Raft;
+using Regatta.Storage;
+
+namespace Regatta.Node;
+
+/// <summary>Opens the groups of a node as its options say.</summary>
+internal static class GroupHosting
+{
+    public static async Task<IGroupHost> OpenAsync(NodeDirectory directory, NodeOptions options, ILoggerFactory loggers, TimeProvider time) =>
+        await GroupHost.OpenAsync(directory, Options(options), loggers, time);
+
+    private static GroupHostOptions Options(NodeOptions options) => new()
+    {
+        Log = options.Log,
+        Groups = options.Groups,
+        Storage = options.Storage,
+        Changelog = new ChangelogLimits(
+            options.ChangelogMaxCount == 0 ? null : options.ChangelogMaxCount,
+            options.ChangelogMaxBytes == 0 ? null : options.ChangelogMaxBytes,
+            options.ChangelogMaxAge == TimeSpan.Zero ? null : options.ChangelogMaxAge),
+        LowWaterBytes = options.DiskLowWaterBytes,
+    };
+}

@@ -1,0 +1,32 @@
+using Google.Protobuf.Reflection;
+using Grpc.Reflection;
+using Regatta.Protocol.V1;
+using Reflection = Grpc.Reflection.V1;
+using ReflectionAlpha = Grpc.Reflection.V1Alpha;
+
+namespace Regatta.Node;
+
+/// <summary>The services of the API port. Reflection tells of exactly those that are there.</summary>
+/// <param name="Tables">Null: not served.</param>
+internal sealed record GrpcServices(KvService Kv, ClusterService Cluster, TablesService? Tables, HealthService Health)
+{
+    public void AddTo(ApiServer.Endpoints endpoints)
+    {
+        List<ServiceDescriptor> descriptors = [KV.Descriptor, Regatta.Protocol.V1.Cluster.Descriptor, Grpc.Health.V1.Health.Descriptor];
+        endpoints.Add<KvService>(binder => KV.BindService(binder, Kv));
+        endpoints.Add<ClusterService>(binder => Regatta.Protocol.V1.Cluster.BindService(binder, Cluster));
+        endpoints.Add<HealthService>(binder => Grpc.Health.V1.Health.BindService(binder, Health));
+        if (Tables is not null)
+        {
+            descriptors.Add(Regatta.Protocol.V1.Tables.Descriptor);
+            endpoints.Add<TablesService>(binder => Regatta.Protocol.V1.Tables.BindService(binder, Tables));
+        }
+        // Both versions that generic clients ask in.
+        descriptors.Add(Reflection.ServerReflection.Descriptor);
+        descriptors.Add(ReflectionAlpha.ServerReflection.Descriptor);
+        ReflectionV1ServiceImpl reflection = new(descriptors);
+        ReflectionServiceImpl reflectionAlpha = new(descriptors);
+        endpoints.Add<ReflectionV1ServiceImpl>(binder => Reflection.ServerReflection.BindService(binder, reflection));
+        endpoints.Add<ReflectionServiceImpl>(binder => ReflectionAlpha.ServerReflection.BindService(binder, reflectionAlpha));
+    }
+}

@@ -1,0 +1,199 @@
+using System.Collections.Immutable;
+using System.Text;
+using Microsoft.Extensions.Logging;
+using Regatta.Core;
+using Regatta.Raft;
+using Regatta.Storage;
+
+namespace Regatta.Node;
+
+/// <summary>Opens the groups of a node's data directory. Tests put a host here that fails on demand.</summary>
+internal delegate Task<IGroupHost> OpenGroups(NodeDirectory directory, NodeOptions options, ILoggerFactory loggers, TimeProvider time);
+
+/// <summary>
+/// The parts of a node, started in the order in which they need each other and stopped in the reverse one: directory, health port, groups, catalogue,
+/// tables, client port. Each part is registered for closing before the next one starts, so a start that fails half way leaves nothing open.
+/// </summary>
+internal sealed partial class NodeParts
+{
+    // Together below the ten seconds that a stop may take.
+    private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(6);
+    private static readonly TimeSpan CloseTime = TimeSpan.FromSeconds(1);
+
+    private readonly Stack<Func<Task>> _close = new();
+    private readonly ILogger _logger;
+    private Action<StringBuilder>? _writeMetrics;
+
+    private NodeParts(ILogger logger)
+    {
+        _logger = logger;
+        Readiness = new Readiness(Served);
+    }
+
+    public ServedTables Served { get; } = new();
+
+    public Readiness Readiness { get; }
+
+    public WebServer Rest { get; private set; } = null!;
+
+    public WebServer Api { get; private set; } = null!;
+
+    public IGroupHost Groups { get; private set; } = null!;
+
+    public TableReconciler Reconciler { get; private set; } = null!;
+
+    public Iterations Iterations { get; private set; } = null!;
+
+    /// <summary>The revision of the catalogue that is carried out at the end of the start.</summary>
+    public long CatalogueRevision { get; private set; }
+
+    public static async Task<NodeParts> StartAsync(
+        NodeOptions options, OpenGroups openGroups, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
+    {
+        NodeParts parts = new(loggers.CreateLogger<RegattaNode>());
+        try
+        {
+            await parts.StartCoreAsync(options, openGroups, loggers, time, cancellationToken);
+            return parts;
+        }
+        catch (Exception e)
+        {
+            parts.Served.Close("the node could not start");
+            await parts.CloseAsync();
+            if (e is StorageException or InvalidDataException or IOException or UnauthorizedAccessException)
+                throw new NodeStartException(e.Message, e);
+            throw;
+        }
+    }
+
+    /// <summary>Drains and closes everything; no part can keep the others from closing.</summary>
+    public async Task StopAsync(TimeProvider time, CancellationToken cutShort)
+    {
+        using CancellationTokenSource limit = new(DrainTime, time);
+        using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cutShort);
+        await QuietlyAsync(() => Api.StopAsync(both.Token));
+        // Cut off or not, they notice soon; a view that is still open would keep its table's files open.
+        using CancellationTokenSource ending = new(CloseTime, time);
+        await QuietlyAsync(() => Iterations.IdleAsync(ending.Token));
+        await CloseAsync();
+    }
+
+    private async Task StartCoreAsync(NodeOptions options, OpenGroups openGroups, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
+    {
+        NodeDirectory directory = NodeDirectory.Open(options.DataDirectory, NodeRole.Leader, options.RaftNodeId, history: null);
+        OnClose(() => { directory.Dispose(); return Task.CompletedTask; });
+        Rest = RestServer.Build(options, Readiness, () => _writeMetrics, loggers);
+        await StartServerAsync(Rest, "rest.address", options.RestAddress, time, cancellationToken);
+        Groups = await openGroups(directory, options, loggers, time);
+        OnClose(() => Groups.DisposeAsync().AsTask());
+
+        Catalogue catalogue = await StartTablesAsync(directory, options, loggers, time, cancellationToken);
+        NodeAddresses addresses = new(options);
+        CallStatistics statistics = new();
+        CallGuard guard = new(statistics, loggers.CreateLogger<CallGuard>());
+        GrpcServices services = Services(options, catalogue, addresses, new NodeInfo(directory, time), time);
+        NodeMetrics metrics = new(Served, Readiness, Iterations, () => FreeSpace.BytesAvailable(directory.Root));
+        OnClose(() => { metrics.Dispose(); return Task.CompletedTask; });
+        _writeMetrics = text =>
+        {
+            PrometheusText.Write(metrics.Meter, text);
+            CallMetricsText.Write(statistics, text);
+        };
+
+        Api = ApiServer.Build(options, services, guard, loggers);
+        await StartServerAsync(Api, "api.address", options.ApiAddress, time, cancellationToken);
+        addresses.Bound(Api.Address);
+        Readiness.MarkStarted();
+    }
+
+    private async Task<Catalogue> StartTablesAsync(
+        NodeDirectory directory, NodeOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
+    {
+        Guid history = directory.Identity.History;
+        ITableGroup group = await Groups.StartAsync(
+            new GroupSpec(CatalogueKeys.CatalogueGroup, "catalogue", new Incarnation(history, 0)), cancellationToken);
+        Catalogue catalogue = new(group, time);
+        Reconciler = new TableReconciler(
+            Groups, catalogue, history, (ulong)options.RaftNodeId, Served, loggers.CreateLogger<TableReconciler>());
+        // Only behind a barrier is the catalogue whole: what was committed before a crash has been applied.
+        await BarrierAsync(group, cancellationToken);
+        await CreateNamedAsync(catalogue, options.TablesNames, cancellationToken);
+        CatalogueRevision = await Reconciler.PassAsync(cancellationToken);
+        foreach (ServedTable table in Served.Snapshot.Tables)
+            await BarrierAsync(table.Group, cancellationToken);
+        return catalogue;
+    }
+
+    private static async Task CreateNamedAsync(Catalogue catalogue, ImmutableArray<string> names, CancellationToken cancellationToken)
+    {
+        foreach (string name in names.Where(name => catalogue.Find(name) == 0))
+        {
+            ProposalOutcome outcome = await catalogue.CreateAsync(name, cancellationToken);
+            if (outcome.Failure != GroupFailure.None)
+                throw new NodeStartException($"tables.names: table '{name}' could not be created: {outcome.Reason}");
+        }
+    }
+
+    private static async Task BarrierAsync(ITableGroup group, CancellationToken cancellationToken)
+    {
+        BarrierOutcome outcome = await group.ReadBarrierAsync(cancellationToken);
+        cancellationToken.ThrowIfCancellationRequested();
+        if (!outcome.Succeeded)
+            throw new NodeStartException($"group {group.GroupId} does not get ready: {outcome.Reason}");
+    }
+
+    private GrpcServices Services(
+        NodeOptions options, Catalogue catalogue, NodeAddresses addresses, NodeInfo info, TimeProvider time)
+    {
+        Limits limits = new((int)options.MaxKeyBytes, (int)options.MaxValueBytes, (int)options.MaxRequestBytes, (int)options.MaxTxnOperations);
+        int pageBytes = (int)options.PageBytes;
+        CallDeadlines deadlines = new(options.ApiDefaultDeadline, time);
+        Iterations = new Iterations(Served, limits, pageBytes, (int)options.MaxIterations, deadlines);
+        KvService kv = new(
+            new PointReads(Served, limits, deadlines),
+            new RangeReads(Served, limits, pageBytes, deadlines),
+            Iterations,
+            new Writes(Served, limits, pageBytes, deadlines),
+            new Transactions(Served, limits, pageBytes, deadlines));
+        TablesService? tables = options.TablesEnabled
+            ? new TablesService(catalogue, Reconciler, Served, new BearerToken(options.TablesToken), deadlines)
+            : null;
+        return new GrpcServices(kv, new ClusterService(options, addresses, Served, info), tables, new HealthService(Readiness, time));
+    }
+
+    private async Task StartServerAsync(WebServer server, string option, ListenAddress address, TimeProvider time, CancellationToken cancellationToken)
+    {
+        OnClose(async () =>
+        {
+            using CancellationTokenSource limit = new(CloseTime, time);
+            await server.StopAsync(limit.Token);
+            await server.DisposeAsync();
+        });
+        await server.StartAsync(cancellationToken);
+        LoopbackCheck.Warn(option, address, _logger);
+    }
+
+    private void OnClose(Func<Task> close) => _close.Push(close);
+
+    private async Task CloseAsync()
+    {
+        while (_close.TryPop(out Func<Task>? close))
+            await QuietlyAsync(close);
+    }
+
+    // A part that cannot be closed must not keep the others open; what it held goes with the process.
+    private async Task QuietlyAsync(Func<Task> action)
+    {
+        try
+        {
+            await action();
+        }
+        catch (Exception e)
+        {
+            LogCloseFailed(e);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "Something could not be closed in order while the node stopped.")]
+    private partial void LogCloseFailed(Exception e);
+}

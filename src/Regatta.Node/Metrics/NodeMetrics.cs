@@ -1,0 +1,43 @@
+using System.Diagnostics.Metrics;
+using System.Globalization;
+using Regatta.Raft;
+
+namespace Regatta.Node;
+
+/// <summary>
+/// The node's instruments. Observed when somebody asks, so they cost nothing in between. Names are those of the Go project where they mean
+/// the same. One meter for each node: several may live in one process.
+/// </summary>
+internal sealed class NodeMetrics : IDisposable
+{
+    public NodeMetrics(ServedTables served, Readiness readiness, Iterations iterations, Func<long> freeBytes)
+    {
+        Meter = new Meter("Regatta.Node", version: null, tags: null, scope: this);
+        Gauge("regatta_applied_index", "Raft index up to which the table's state is built.", status => status.Applied.Index);
+        Gauge("regatta_commit_index", "Greatest Raft index known to be committed.", status => status.CommitIndex);
+        Gauge("regatta_durable_index", "Raft index up to which the table's files would be found after a power loss.", status => status.FlushedIndex);
+        Gauge("regatta_term", "Raft term of the table's group.", status => status.Term);
+        Gauge("regatta_has_leader", "1 if the table's group has a leader.", status => status.LeaderNodeId == 0 ? 0 : 1);
+        Gauge("regatta_table_revision", "The table's revision.", status => status.Applied.Revision);
+        Gauge("regatta_table_oldest_revision", "Oldest revision in the table's changelog; 0 if it is empty.", status => status.OldestRevision);
+        Gauge("regatta_table_storage_disk_usage_bytes", "Bytes of the table's files and write buffers.", status => status.StoreBytes);
+        Gauge("regatta_table_log_bytes", "Bytes of the table's part of the Raft log.", status => status.LogBytes);
+        Meter.CreateObservableGauge("regatta_ready", () => readiness.Reasons().Count == 0 ? 1 : 0, null, "1 if every table accepts writes.");
+        Meter.CreateObservableGauge("regatta_tables", () => served.Snapshot.Tables.Count, null, "Tables that are served.");
+        Meter.CreateObservableGauge("regatta_tables_faulty", () => served.Snapshot.Faults.Count, null, "Tables that cannot be opened.");
+        Meter.CreateObservableGauge("regatta_iterations", () => iterations.Running, null, "IterateRange calls that run.");
+        Meter.CreateObservableGauge("regatta_disk_free_bytes", freeBytes, null, "Free bytes on the file system of the data directory.");
+
+        void Gauge(string name, string help, Func<GroupStatus, long> read) =>
+            Meter.CreateObservableGauge(name, () => served.Snapshot.Tables.Select(table => Measure(table, read)), null, help);
+    }
+
+    public Meter Meter { get; }
+
+    public void Dispose() => Meter.Dispose();
+
+    private static Measurement<long> Measure(ServedTable table, Func<GroupStatus, long> read) => new(
+        read(table.Group.Status),
+        new("table", table.Name),
+        new("shard_id", table.Group.GroupId.ToString(CultureInfo.InvariantCulture)));
+}

@@ -1,0 +1,93 @@
+using Grpc.Core;
+using Regatta.Core;
+using Regatta.Protocol.V1;
+
+namespace Regatta.Node;
+
+/// <summary>
+/// IterateRange: all pages from one view. The next page is read when the client has taken the one before, so a slow client costs one
+/// page and the view; how many of these there may be is bounded.
+/// </summary>
+internal sealed class Iterations(ServedTables tables, Limits limits, int pageBytes, int most, CallDeadlines deadlines)
+{
+    private readonly Lock _gate = new();
+    private TaskCompletionSource _idle = Completed();
+    private int _running;
+
+    /// <summary>Views that are open now.</summary>
+    public int Running => Volatile.Read(ref _running);
+
+    /// <summary>Completes when no view is open.</summary>
+    public Task IdleAsync(CancellationToken cancellationToken)
+    {
+        lock (_gate)
+            return _idle.Task.WaitAsync(cancellationToken);
+    }
+
+    public async Task RunAsync(RangeRequest request, IServerStreamWriter<RangeResponse> replies, ServerCallContext context)
+    {
+        RangeQuery query = RangeAdmission.Query(request);
+        RangeAdmission.ThrowOnForm(request, query);
+        ServedTable table = tables.Get(request.Table);
+        RangeAdmission.ThrowOnLimits(query, limits);
+        if (!Freshness.IsLocal(request))
+        {
+            using CallDeadline deadline = deadlines.Start(context);
+            await Freshness.AwaitAsync(request, table.Group, deadline);
+        }
+        Enter();
+        try
+        {
+            await StreamAsync(query, table, replies, context);
+        }
+        catch (OperationCanceledException) when (context.CancellationToken.IsCancellationRequested)
+        {
+            throw new RpcException(new Status(StatusCode.Cancelled, "the call was cancelled or its deadline passed; the pages before were complete"));
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    private static RangeResponse Reply(RangePage page, ITableView view, ServedTable table) => Replies.Range(page, table.Header(view.Revision));
+
+    private async Task StreamAsync(RangeQuery query, ServedTable table, IServerStreamWriter<RangeResponse> replies, ServerCallContext context)
+    {
+        using ITableView view = table.Group.Reader.OpenView();
+        using RangeReader reader = new(view, query, pageBytes, context.CancellationToken);
+        while (reader.NextPage() is { } page)
+            await replies.WriteAsync(Reply(page, view, table), context.CancellationToken);
+    }
+
+    private static TaskCompletionSource Completed()
+    {
+        TaskCompletionSource completed = new();
+        completed.SetResult();
+        return completed;
+    }
+
+    private void Enter()
+    {
+        lock (_gate)
+        {
+            if (_running < most)
+            {
+                if (_running++ == 0)
+                    _idle = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                return;
+            }
+        }
+        throw new RpcException(new Status(
+            StatusCode.ResourceExhausted, $"{most} IterateRange calls are running on this node, which is its limit; try again when one has ended"));
+    }
+
+    private void Leave()
+    {
+        lock (_gate)
+        {
+            if (--_running == 0)
+                _idle.SetResult();
+        }
+    }
+}

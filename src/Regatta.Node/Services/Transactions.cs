@@ -1,0 +1,42 @@
+using Grpc.Core;
+using Regatta.Core;
+using Regatta.Protocol.V1;
+using Regatta.Raft;
+
+namespace Regatta.Node;
+
+/// <summary>Txn. One that cannot write is a linearizable read of one view: no log entry, no revision of its own.</summary>
+internal sealed class Transactions(ServedTables tables, Limits limits, int pageBytes, CallDeadlines deadlines)
+{
+    public async Task<TxnResponse> RunAsync(TxnRequest request, ServerCallContext context)
+    {
+        if (request.Table.IsEmpty)
+            throw Sentences.TableMustBeSet.ToException();
+        ServedTable table = tables.Get(request.Table);
+        TxnCommand command = TxnAdmission.Command(request, limits);
+        using CallDeadline deadline = deadlines.Start(context);
+        return command.IsReadOnly ? await ReadAsync(command, table, deadline) : await WriteAsync(command, table, deadline);
+    }
+
+    private async Task<TxnResponse> ReadAsync(TxnCommand command, ServedTable table, CallDeadline deadline)
+    {
+        await Freshness.BarrierAsync(table.Group, deadline);
+        using ITableView view = table.Group.Reader.OpenView();
+        try
+        {
+            TxnResult result = TableQueries.Evaluate(view, command, pageBytes, deadline.Token);
+            return Replies.Txn(result, table.Header(result.Revision));
+        }
+        catch (OperationCanceledException) when (deadline.Token.IsCancellationRequested)
+        {
+            throw deadline.Expired("the transaction's ranges are not read to their end; ask for smaller ones or set a later deadline");
+        }
+    }
+
+    private async Task<TxnResponse> WriteAsync(TxnCommand command, ServedTable table, CallDeadline deadline)
+    {
+        PreviousRecords.ThrowIfTooLarge(table.Group.Reader, command, pageBytes, deadline);
+        ProposalOutcome outcome = await table.Group.ProposeAsync(command, deadline.Token);
+        return outcome.Result is TxnResult result ? Replies.Txn(result, table.Header(result.Revision)) : throw Failures.Proposal(outcome, deadline);
+    }
+}
