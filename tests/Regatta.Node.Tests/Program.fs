@@ -1,7 +1,25 @@
 module Program
 
 open Expecto
+open Regatta.Node.Tests
 open Regatta.Testing
 
 [<EntryPoint>]
-let main argv = TestEntry.run (testList "all" []) argv
+let main argv =
+    let all =
+        testList
+            "Regatta.Node"
+            [ OptionTests.tests
+              TableNameTests.tests
+              ReferenceDocsTests.tests
+              CallCatalogueTests.tests
+              KvTests.tests
+              TablesTests.tests
+              LifecycleTests.tests
+              HealthTests.tests
+              EncodingTests.tests
+              ReflectionTests.tests ]
+
+    let code = TestEntry.run all argv
+    SharedNodes.stop().GetAwaiter().GetResult()
+    code

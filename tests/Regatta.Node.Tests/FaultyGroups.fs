@@ -1,0 +1,112 @@
+namespace Regatta.Node.Tests
+
+open System
+open System.Collections.Concurrent
+open System.Threading
+open System.Threading.Tasks
+open Regatta.Core
+open Regatta.Node
+open Regatta.Raft
+
+/// What a group does with proposals and barriers.
+type Behaviour =
+    | Works
+    | Refuses of GroupFailure * reason: string
+    /// Takes a proposal and never finishes it: its fate is unknown when the caller gives up. A barrier just does not come.
+    | Hangs
+
+/// A real group with a behaviour in front of it.
+type FaultyGroup(inner: ITableGroup, behaviour: unit -> Behaviour) =
+    let untilCancelled (token: CancellationToken) =
+        task {
+            let gone = TaskCompletionSource()
+            use _ = token.Register(fun () -> gone.TrySetResult() |> ignore)
+            do! gone.Task
+        }
+
+    interface ITableGroup with
+        member _.GroupId = inner.GroupId
+        member _.Reader = inner.Reader
+        member _.Term = inner.Term
+
+        member _.LeaderNodeId =
+            match behaviour () with
+            | Refuses(GroupFailure.NoLeader, _) -> 0L
+            | _ -> inner.LeaderNodeId
+
+        member _.Status = inner.Status
+        member _.WaitForRevisionAsync(revision, token) = inner.WaitForRevisionAsync(revision, token)
+        member _.DisposeAsync() = inner.DisposeAsync()
+
+        member _.ProposeAsync(command, token) =
+            match behaviour () with
+            | Works -> inner.ProposeAsync(command, token)
+            | Refuses(failure, reason) -> ValueTask<ProposalOutcome>(ProposalOutcome.Failed(failure, reason))
+            | Hangs ->
+                ValueTask<ProposalOutcome>(
+                    task {
+                        do! untilCancelled token
+                        return ProposalOutcome.Failed(GroupFailure.Unknown, "cancelled after it was proposed")
+                    }
+                )
+
+        member _.ReadBarrierAsync token =
+            match behaviour () with
+            | Works -> inner.ReadBarrierAsync token
+            | Refuses(failure, reason) -> ValueTask<BarrierOutcome>(BarrierOutcome(failure, reason))
+            | Hangs ->
+                ValueTask<BarrierOutcome>(
+                    task {
+                        do! untilCancelled token
+                        return BarrierOutcome(GroupFailure.Cancelled, "cancelled")
+                    }
+                )
+
+/// A real host whose groups misbehave on demand, by the table's name, and that can fail as a whole.
+type FaultyHost(inner: IGroupHost) =
+    let behaviours = ConcurrentDictionary<string, Behaviour>()
+    let damaged = ConcurrentDictionary<string, string>()
+    let groups = ConcurrentDictionary<int64, ITableGroup>()
+    let failure = TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously)
+
+    member _.Set(table: string, behaviour: Behaviour) = behaviours[table] <- behaviour
+    /// The table's group cannot be started, as if its files were damaged.
+    member _.Damage(table: string, reason: string) = damaged[table] <- reason
+    member _.Repair(table: string) = damaged.TryRemove table |> ignore
+    /// Dropping a group deletes nothing, as if the node had been killed before it could.
+    member val KeepOnDrop = false with get, set
+    member _.Fail(cause: string) = failure.SetResult cause
+
+    interface IGroupHost with
+        member _.OnDisk = inner.OnDisk
+        member _.Failure = Task.WhenAny(inner.Failure, failure.Task).Unwrap()
+        member _.DisposeAsync() = inner.DisposeAsync()
+
+        member _.StartAsync(spec, token) =
+            match damaged.TryGetValue spec.Name with
+            | true, reason -> ValueTask<ITableGroup>(Task.FromException<ITableGroup>(IO.InvalidDataException reason))
+            | _ ->
+                ValueTask<ITableGroup>(
+                    task {
+                        let! group = inner.StartAsync(spec, token)
+
+                        let behaviour () =
+                            match behaviours.TryGetValue spec.Name with
+                            | true, behaviour -> behaviour
+                            | _ -> Works
+
+                        return groups.GetOrAdd(spec.GroupId, (fun _ -> FaultyGroup(group, behaviour) :> ITableGroup))
+                    }
+                )
+
+        member _.TryGet(groupId, group) =
+            match groups.TryGetValue groupId with
+            | true, found ->
+                group <- found
+                true
+            | _ -> false
+
+        member this.DropAsync(groupId, token) =
+            groups.TryRemove groupId |> ignore
+
+            if this.KeepOnDrop then ValueTask.CompletedTask else inner.DropAsync(groupId, token)

@@ -1,0 +1,230 @@
+module Regatta.Node.Tests.TablesTests
+
+open System.Threading.Tasks
+open Expecto
+open Grpc.Core
+open Regatta.Node
+open Regatta.Protocol.V1
+
+let private names (node: RunningNode) =
+    task {
+        let! reply = node.Clients.Tables.ListAsync(ListTablesRequest())
+        return [ for table in reply.Tables -> table.Name, int64 table.Id ]
+    }
+
+let private drop (node: RunningNode) (table: string) = node.Clients.Tables.DeleteAsync(DeleteTableRequest(Name = table)).ResponseAsync
+
+let private incarnation (node: RunningNode) (table: string) =
+    task {
+        let! reply = node.Clients.Cluster.StatusAsync(StatusRequest())
+        return reply.Tables[table].Incarnation
+    }
+
+let private onDisk (node: RunningNode) = List.sort (List.ofSeq (node.Host :> Regatta.Raft.IGroupHost).OnDisk)
+
+let tests =
+    testList
+        "Tables"
+        [ Nodes.test "the list is sorted by name, and a table can be written to as soon as it is created" (fun () ->
+              Nodes.using [] (fun node ->
+                  task {
+                      let! b = node.Create "b"
+                      let! a = node.Create "a"
+                      let! _ = node.Put("b", "k", "v")
+                      let! listed = names node
+                      Expect.equal listed [ "a", a; "b", b ] "sorted, with their ids"
+                      Expect.isGreaterThan b 10000L "tables count from 10001"
+                      Expect.notEqual a b "each its own group"
+                  }))
+
+          Nodes.test "a table that is deleted and made again is empty, has a new group and a higher incarnation" (fun () ->
+              Nodes.using [] (fun node ->
+                  task {
+                      let! first = node.Create "t"
+                      let! _ = node.Put("t", "k", "old")
+                      let! before = incarnation node "t"
+                      let! _ = drop node "t"
+                      let! gone = Status.ofCall (node.Get("t", "k"))
+                      Expect.equal gone.StatusCode StatusCode.NotFound "a deleted table is unknown"
+                      Expect.equal (onDisk node) [ 1L ] "its data is gone when the call is answered"
+                      let! second = node.Create "t"
+                      Expect.isGreaterThan second first "a group id never comes back"
+                      let! after = incarnation node "t"
+                      Expect.isGreaterThan after before "a new life"
+                      let! value = node.Get("t", "k")
+                      Expect.isNone value "nothing of the old life"
+                      let! revision = node.Put("t", "k", "new")
+                      Expect.equal revision 1UL "revisions begin again"
+                  }))
+
+          Nodes.test "of many who create one name at a time exactly one succeeds" (fun () ->
+              Nodes.using [] (fun node ->
+                  task {
+                      let create () = Status.ofCall (node.Clients.Tables.CreateAsync(CreateTableRequest(Name = "t")).ResponseAsync)
+                      let! all = Task.WhenAll [ for _ in 1..20 -> create () ]
+                      let won, lost = all |> Array.partition (fun status -> status.StatusCode = StatusCode.OK)
+                      Expect.hasLength won 1 "one winner"
+                      Expect.all lost (fun status -> status.Detail = "table already exists") "the others are told why"
+                      let! _ = node.Put("t", "k", "v")
+                      ()
+                  }))
+
+          Nodes.test "of many who delete one table at a time exactly one succeeds" (fun () ->
+              Nodes.using [ "tables.names", "t" ] (fun node ->
+                  task {
+                      let! all = Task.WhenAll [ for _ in 1..20 -> Status.ofCall (drop node "t") ]
+                      let won, lost = all |> Array.partition (fun status -> status.StatusCode = StatusCode.OK)
+                      Expect.hasLength won 1 "one winner"
+                      Expect.all lost (fun status -> status.Detail = "table not found") "the others are told why"
+                  }))
+
+          Nodes.test "calls on a table that is deleted meanwhile end with a status, never otherwise" (fun () ->
+              Nodes.using [ "tables.names", "t" ] (fun node ->
+                  task {
+                      let mutable going = true
+
+                      let rec write (seen: Status list) =
+                          task {
+                              if going then
+                                  let! status = Status.ofCall (node.Put("t", "k", "v"))
+                                  return! write (status :: seen)
+                              else
+                                  return seen
+                          }
+
+                      let writers = Task.WhenAll [ for _ in 1..8 -> write [] ]
+                      let! _ = node.Put("t", "k", "v")
+                      let! _ = drop node "t"
+                      going <- false
+                      let! seen = writers
+                      let codes = seen |> Seq.concat |> Seq.map _.StatusCode |> Seq.distinct |> List.ofSeq
+                      let allowed = [ StatusCode.OK; StatusCode.NotFound; StatusCode.Unavailable; StatusCode.Unknown ]
+                      Expect.isEmpty (List.except allowed codes) "only these make sense"
+                      Expect.isEmpty (node.Loggers.AtLeast Microsoft.Extensions.Logging.LogLevel.Error) "no error of the node"
+                  }))
+
+          Nodes.test "a restart keeps tables, data, revisions and incarnations" (fun () ->
+              task {
+                  use scratch = new Scratch()
+                  let mutable before = Unchecked.defaultof<StatusResponse>
+
+                  do!
+                      task {
+                          use! node = Nodes.start scratch.Path []
+                          let! _ = node.Create "a"
+                          let! _ = node.Create "b"
+                          let! _ = node.Create "c"
+                          let! _ = drop node "b"
+
+                          for i in 1..50 do
+                              let! _ = node.Put("a", $"k{i}", $"v{i}")
+                              ()
+
+                          let! status = node.Clients.Cluster.StatusAsync(StatusRequest())
+                          before <- status
+                      }
+
+                  use! node = Nodes.start scratch.Path []
+                  let! after = node.Clients.Cluster.StatusAsync(StatusRequest())
+                  Expect.equal (List.ofSeq after.Tables.Keys) (List.ofSeq before.Tables.Keys) "the tables"
+
+                  for name in before.Tables.Keys do
+                      let was, is = before.Tables[name], after.Tables[name]
+                      Expect.equal (is.Revision, is.Incarnation, is.ChainHash) (was.Revision, was.Incarnation, was.ChainHash) name
+
+                  let! value = node.Get("a", "k50")
+                  Expect.equal value (Some "v50") "the data"
+                  let! revision = node.Put("a", "k", "v")
+                  Expect.equal revision 51UL "revisions go on"
+                  let! status = Status.ofCall (node.Get("b", "k"))
+                  Expect.equal status.StatusCode StatusCode.NotFound "what was deleted stays so"
+              })
+
+          Nodes.test "a table whose creation was recorded before a crash is there after it" (fun () ->
+              task {
+                  use scratch = new Scratch()
+
+                  do!
+                      task {
+                          use! node = Nodes.startWith (fun host -> host.Damage("late", "not started")) scratch.Path []
+                          let! status = Status.ofCall (node.Create "late")
+                          Expect.equal status.StatusCode StatusCode.DataLoss "recorded, not started"
+                      }
+
+                  use! node = Nodes.start scratch.Path []
+                  let! revision = node.Put("late", "k", "v")
+                  Expect.equal revision 1UL "the next start makes it"
+              })
+
+          Nodes.test "a deletion that was recorded and not carried out before a crash is carried out after it" (fun () ->
+              task {
+                  use scratch = new Scratch()
+                  let mutable group = 0L
+
+                  do!
+                      task {
+                          use! node = Nodes.start scratch.Path []
+                          let! created = node.Create "t"
+                          group <- created
+                          let! _ = node.Put("t", "k", "v")
+                          node.Host.KeepOnDrop <- true
+                          let! _ = drop node "t"
+                          Expect.contains (onDisk node) group "as after a crash between record and deletion"
+                      }
+
+                  use! node = Nodes.start scratch.Path []
+                  Expect.equal (onDisk node) [ 1L ] "its data is gone"
+              })
+
+          Nodes.test "data that the catalogue does not know is left alone and reported" (fun () ->
+              task {
+                  use scratch = new Scratch()
+
+                  do!
+                      task {
+                          use! node = Nodes.start scratch.Path []
+                          let spec = Regatta.Raft.GroupSpec(77777L, "stray", Regatta.Core.Incarnation(System.Guid.NewGuid(), 5L))
+                          let! _ = (node.Host :> Regatta.Raft.IGroupHost).StartAsync(spec, System.Threading.CancellationToken.None)
+                          ()
+                      }
+
+                  use! node = Nodes.start scratch.Path []
+                  Expect.contains (onDisk node) 77777L "nothing is deleted without a tombstone"
+
+                  let warned =
+                      node.Loggers.AtLeast Microsoft.Extensions.Logging.LogLevel.Warning
+                      |> Array.filter (fun entry -> entry.Message.Contains "77777")
+
+                  Expect.hasLength warned 1 "one warning"
+              })
+
+          Nodes.test "a damaged table does not keep the others from being served, and can be deleted and made again" (fun () ->
+              Nodes.using [] (fun node ->
+                  task {
+                      let! _ = node.Create "good"
+                      node.Host.Damage("bad", "its file is damaged")
+                      let! status = Status.ofCall (node.Create "bad")
+                      Expect.equal status.StatusCode StatusCode.DataLoss "created, and damaged at once"
+                      let! _ = node.Put("good", "k", "v")
+                      let! reply = node.Clients.Cluster.StatusAsync(StatusRequest())
+                      Expect.sequenceEqual reply.Errors [ "table 'bad' cannot be opened: its file is damaged" ] "it is named"
+                      let! code, reasons = node.Rest "/readyz"
+                      Expect.equal (code, reasons) (503, "table 'bad' cannot be opened: its file is damaged\n") "not ready"
+                      let! _ = drop node "bad"
+                      node.Host.Repair "bad"
+                      let! _ = node.Create "bad"
+                      let! _ = node.Put("bad", "k", "v")
+                      let! code, _ = node.Rest "/readyz"
+                      Expect.equal code 200 "ready again"
+                  }))
+
+          Nodes.test "the catalogue is no table for clients" (fun () ->
+              Nodes.using [] (fun node ->
+                  task {
+                      let! status = Status.ofCall (node.Get("catalogue", "table/t"))
+                      Expect.equal status.StatusCode StatusCode.NotFound "not even to read"
+                      let! _ = node.Create "catalogue"
+                      let! _ = node.Put("catalogue", "k", "v")
+                      let! listed = names node
+                      Expect.hasLength listed 1 "a table of that name is one like any other"
+                  })) ]
