@@ -216,6 +216,17 @@ public sealed class TableStore : ITableStore, IDisposable
         }
     }
 
+    /// <summary>
+    /// Reads every block of the table's files and checks it: also those that reads can do without (filters, statistics) or do not touch.
+    /// Takes as long as the disk needs for <see cref="DiskBytes"/>.
+    /// </summary>
+    /// <exception cref="StorageCorruptionException">A block is damaged.</exception>
+    public void Verify()
+    {
+        using DatabaseLease lease = _database.Lease();
+        _database.VerifyChecksums();
+    }
+
     /// <summary>Cuts the changelog to <paramref name="limits"/>. To be called now and then, whatever the limits: revisions age by it.</summary>
     /// <returns><see cref="OldestRevision"/> after it.</returns>
     public long TrimChangelog(ChangelogLimits limits)
@@ -254,6 +265,9 @@ public sealed class TableStore : ITableStore, IDisposable
 
     /// <summary>First revision that the changelog has, or that it will have next if it is empty.</summary>
     internal long ChangelogFloor => _changelog.Floor;
+
+    /// <summary>Bytes of changelog ever written, those trimmed since included. For the writer's thread.</summary>
+    internal long ChangelogBytesWritten => _changelog.TotalBytes;
 
     internal TableDatabase Database => _database;
 

@@ -6,16 +6,18 @@ open Expecto
 open Regatta.Core
 open Regatta.Core.Tests.Build
 
-/// Keys a to e, whose records count 1 + 51 + 48 = 100 bytes each; an answer costs 32.
-let private table =
-    let table = TableUnderTest()
-    table.Apply [ for key in [ "a"; "b"; "c"; "d"; "e" ] -> put key (String('v', 51)) ] |> ignore
-    table
+/// Keys a to e, whose records count 1 + 51 + 48 = 100 bytes each; an answer costs 32. Made by the first test that needs it: a table
+/// that does not work fails tests, not the start of the test program.
+let private filled =
+    lazy
+        (let table = TableUnderTest()
+         table.Apply [ for key in [ "a"; "b"; "c"; "d"; "e" ] -> put key (String('v', 51)) ] |> ignore
+         table)
 
 let private all = RangeQuery(everything, 0L, false, false)
 
 let private pages (query: RangeQuery) bytes =
-    use view = table.Store.OpenView()
+    use view = filled.Value.Store.OpenView()
     use reader = new RangeReader(view, query, bytes)
     let next () = reader.NextPage() |> Option.ofObj |> Option.map (fun page -> page, ())
     [ for page in List.unfold next () -> String.concat "" [ for r in page.Records -> text r.Key ], page.More, page.Count ]
@@ -42,7 +44,7 @@ let private paging =
 
       testCase "keys only takes less room and shows no values" (fun () ->
           Expect.equal (pages (RangeQuery(everything, 0L, true, false)) (32 + 5 * 49)) [ "abcde", false, 5L ] "pages"
-          use view = table.Store.OpenView()
+          use view = filled.Value.Store.OpenView()
           let page = TableQueries.Range(view, RangeQuery(everything, 0L, true, false), PageSize.Default, CancellationToken.None)
           Expect.all page.Records (fun record -> record.Value.IsEmpty) "values")
 
@@ -72,7 +74,7 @@ let private paging =
           Expect.equal (key ()) None "and none after that")
 
       testCase "a reader whose caller has given up stops" (fun () ->
-          use view = table.Store.OpenView()
+          use view = filled.Value.Store.OpenView()
           use source = new CancellationTokenSource()
           use reader = new RangeReader(view, RangeQuery(everything, 0L, false, true), 100, source.Token)
           source.Cancel()
@@ -80,11 +82,11 @@ let private paging =
 
       testCase "readers and views leave nothing open" (fun () ->
           pages all 100 |> ignore
-          Expect.equal table.Memory.OpenHandles 0 "open handles") ]
+          Expect.equal filled.Value.Memory.OpenHandles 0 "open handles") ]
 
 let private points =
     let point key (query: RangeQuery) =
-        let read = table.Store.Get((bytes key).Span, true)
+        let read = filled.Value.Store.Get((bytes key).Span, true)
         let page = TableQueries.Point(&read, query)
         [ for r in page.Records -> text r.Key, r.Header.ModRevision, r.Value.Length ], page.More, page.Count
 
@@ -100,7 +102,7 @@ let private points =
 
 let private transactions =
     [ testCase "a read-only transaction answers from the view, at its revision" (fun () ->
-          use view = table.Store.OpenView()
+          use view = filled.Value.Store.OpenView()
           let exists key = Compare(single key, CompareOperator.Equal, CompareTarget.Exists, ReadOnlyMemory.Empty, 0L)
 
           let evaluate compares =
@@ -113,7 +115,7 @@ let private transactions =
           Expect.equal (empty.Revision, empty.Succeeded, empty.Responses.Length) (5L, true, 0) "no operations")
 
       testCase "a transaction that writes is not evaluated" (fun () ->
-          use view = table.Store.OpenView()
+          use view = filled.Value.Store.OpenView()
           Expect.throwsT<ArgumentException> (fun () -> TableQueries.Evaluate(view, txn [] [] [ putOp "a" "" ]) |> ignore) "a put") ]
 
 let tests = testList "reading" (paging @ points @ transactions)

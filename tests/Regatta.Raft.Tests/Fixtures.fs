@@ -183,6 +183,10 @@ type GroupFixture(directory: string, gate: WriteGate option, options: RaftLogOpt
 
     member _.UpdateTerm(term: int64) = trail.UpdateTermAsync(term, true, CancellationToken.None).AsTask()
 
+    member _.MayVoteFor(number: int) =
+        let candidate = member' number
+        trail.IsVotedFor &candidate
+
     member _.Commit(index: int64) = trail.CommitAsync(index, CancellationToken.None).AsTask()
 
     member _.Read(first: int64, last: int64) =

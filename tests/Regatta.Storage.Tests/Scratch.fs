@@ -3,8 +3,11 @@ namespace Regatta.Storage.Tests
 open System
 open System.IO
 open System.Text
+open Expecto
 open Regatta.Core
 open Regatta.Storage
+open Regatta.Storage.Rocks
+open RocksDbSharp
 
 /// A directory of this test's own, gone with it.
 type Scratch() =
@@ -18,6 +21,13 @@ type Scratch() =
 module Bytes =
     let ofText (text: string) = Encoding.UTF8.GetBytes text
     let toText (bytes: ReadOnlyMemory<byte>) = Encoding.UTF8.GetString bytes.Span
+
+module Failing =
+    /// The message of the exception, which must be of exactly this type.
+    let message<'e, 'r when 'e :> exn> (body: unit -> 'r) =
+        Expect.throwsC (body >> ignore) (fun e ->
+            Expect.equal (e.GetType()) typeof<'e> (string e)
+            e.Message)
 
 /// Steps on a store without Core: what a test of storage alone needs.
 module Store =
@@ -46,9 +56,13 @@ module Store =
                     let key = ReadOnlySpan(Bytes.ofText key)
                     let mutable header = RecordHeader()
                     let found = store.Latest.TryGetHeader(key, &header)
+
                     let next =
-                        if found then RecordHeader(header.CreateRevision, revision, header.Version + 1L)
-                        else RecordHeader(revision, revision, 1L)
+                        if found then
+                            RecordHeader(header.CreateRevision, revision, header.Version + 1L)
+                        else
+                            RecordHeader(revision, revision, 1L)
+
                     batch.Put(key, &next, ReadOnlySpan value)
                 | Delete key -> batch.Delete(ReadOnlySpan(Bytes.ofText key))
 
@@ -59,6 +73,11 @@ module Store =
 
         store.Write(batch, &next)
 
+    /// Moves all files of all families to the last level, and waits for it.
+    let compact (store: TableStore) =
+        for family in [ Family.Data; Family.Changelog; Family.Meta ] do
+            Native.Instance.rocksdb_compact_range_cf (store.Database.DangerousGetHandle(), store.Database.Handle family, 0n, 0un, 0n, 0un)
+
     let put store key (value: string) = apply store [ [ Put(key, Bytes.ofText value) ] ]
 
     let tryGet (store: TableStore) (key: string) =
@@ -67,5 +86,6 @@ module Store =
 
     let content (view: ITableView) =
         use cursor = view.Scan(KeyRange.From(ReadOnlyMemory.Empty))
+
         [ while cursor.MoveNext() do
               Encoding.UTF8.GetString cursor.Key, cursor.Header, Encoding.UTF8.GetString cursor.Value ]

@@ -14,7 +14,7 @@ internal sealed partial class EntryLog
         lock (_gate)
         {
             long term = LogRecord.Term(record);
-            if (term != _hard.Term)
+            if (term != _hard.Term || term < 1)
             {
                 store.Budget.Release(record.Length);
                 throw new StaleTermException(group, term, _hard.Term);
@@ -149,7 +149,7 @@ internal sealed partial class EntryLog
         foreach (byte[] record in records)
         {
             long term = LogRecord.Term(record);
-            if (term < previous || term > _hard.Term)
+            if (term < Math.Max(previous, 1) || term > _hard.Term)
                 throw new InvalidOperationException($"Group {group}: an entry of term {term} cannot follow one of term {previous} in term {_hard.Term}.");
             previous = term;
         }

@@ -134,6 +134,13 @@ internal sealed unsafe class TableDatabase : SafeHandle
         }
     }
 
+    /// <summary>Reads every block of every file. Needs a reference.</summary>
+    internal void VerifyChecksums()
+    {
+        Rocks.rocksdb_verify_checksum(handle, out nint error);
+        if (error != 0) RocksError.Throw(error, Directory);
+    }
+
     /// <summary>A number that RocksDB keeps. Needs a reference.</summary>
     internal long Property(Family family, string name)
     {
