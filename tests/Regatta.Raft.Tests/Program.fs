@@ -5,4 +5,14 @@ open Regatta.Testing
 open Regatta.Raft.Tests
 
 [<EntryPoint>]
-let main argv = TestEntry.run (testList "Raft" [ LogStoreTests.tests; GroupLogTests.tests; GroupHostTests.tests ]) argv
+let main argv =
+    TestEntry.run
+        (testList
+            "Raft"
+            [ LogStoreTests.tests
+              GroupLogTests.tests
+              BatcherTests.tests
+              BarrierTests.tests
+              TableGroupTests.tests
+              GroupHostTests.tests ])
+        argv

@@ -32,6 +32,16 @@ internal sealed class Batcher(GroupOptions options, Func<ReadOnlyMemory<byte>, P
         }
     }
 
+    /// <summary>Objects in the waiting room, those of callers who have cancelled included.</summary>
+    internal int QueueLength
+    {
+        get
+        {
+            lock (_gate)
+                return _room.Count;
+        }
+    }
+
     public ValueTask<ProposalOutcome> ProposeAsync(TableCommand command, CancellationToken cancellationToken)
     {
         if (cancellationToken.IsCancellationRequested)
