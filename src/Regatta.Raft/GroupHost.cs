@@ -43,6 +43,8 @@ public sealed partial class GroupHost : IGroupHost
 
     public Task<string> Failure => _setting.FailStop.Failure;
 
+    public bool IsDiskLow => _setting.Room.IsLow;
+
     /// <summary>Opens the log; groups are started one by one afterwards. The directory stays the caller's.</summary>
     /// <exception cref="InvalidDataException">The log is damaged; the message names it and says what to do.</exception>
     /// <exception cref="IOException">The log cannot be opened.</exception>

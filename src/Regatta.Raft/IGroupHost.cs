@@ -15,6 +15,9 @@ public interface IGroupHost : IAsyncDisposable
     /// </summary>
     Task<string> Failure { get; }
 
+    /// <summary>Free disk space is below the low-water mark: every group refuses writes until there is room.</summary>
+    bool IsDiskLow { get; }
+
     /// <summary>Opens the group's state and log, replays what is not applied yet and joins the group. Idempotent.</summary>
     /// <exception cref="InvalidDataException">State or log on disk is damaged or of an unknown format; the message names the file or directory.</exception>
     ValueTask<ITableGroup> StartAsync(GroupSpec spec, CancellationToken cancellationToken);

@@ -35,6 +35,9 @@ public interface ITableGroup : IAsyncDisposable
     /// <summary>The leader as this node knows it, 0 when it knows none; as cheap as <see cref="Term"/>.</summary>
     long LeaderNodeId { get; }
 
+    /// <summary>Why the group does not work; null while it does. As cheap as <see cref="Term"/>.</summary>
+    string? Fault { get; }
+
     /// <summary>A fresh picture for operators. May ask the databases for estimates: not for the path of every request.</summary>
     GroupStatus Status { get; }
 }

@@ -34,6 +34,7 @@ type FaultyGroup(inner: ITableGroup, behaviour: unit -> Behaviour) =
             | Refuses(GroupFailure.NoLeader, _) -> 0L
             | _ -> inner.LeaderNodeId
 
+        member _.Fault = inner.Fault
         member _.Status = inner.Status
         member _.WaitForRevisionAsync(revision, token) = inner.WaitForRevisionAsync(revision, token)
         member _.DisposeAsync() = inner.DisposeAsync()
@@ -79,6 +80,7 @@ type FaultyHost(inner: IGroupHost) =
 
     interface IGroupHost with
         member _.OnDisk = inner.OnDisk
+        member _.IsDiskLow = inner.IsDiskLow
         member _.Failure = Task.WhenAny(inner.Failure, failure.Task).Unwrap()
         member _.DisposeAsync() = inner.DisposeAsync()
 

@@ -16,6 +16,7 @@ let main argv =
               KvTests.tests
               TablesTests.tests
               LifecycleTests.tests
+              OverloadTests.tests
               HealthTests.tests
               EncodingTests.tests
               ReflectionTests.tests ]

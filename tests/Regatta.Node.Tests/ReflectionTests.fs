@@ -23,21 +23,23 @@ let private services (node: RunningNode) =
         return reply.ListServicesResponse.Service |> Seq.map _.Name |> Seq.sort |> List.ofSeq
     }
 
+/// Imports before what imports them.
+let private sort (files: FileDescriptorProto list) =
+    let rec add (sorted: FileDescriptorProto list) (file: FileDescriptorProto) =
+        if sorted |> List.exists (fun other -> other.Name = file.Name) then
+            sorted
+        else
+            let imports = files |> List.filter (fun other -> file.Dependency.Contains other.Name)
+            (imports |> List.fold add sorted) @ [ file ]
+
+    files |> List.fold add []
+
 /// The file that defines a symbol with all that it imports, as descriptors, from reflection alone.
 let private descriptors (node: RunningNode) (symbol: string) =
     task {
         let! reply = ask node (ServerReflectionRequest(FileContainingSymbol = symbol))
         let files = reply.FileDescriptorResponse.FileDescriptorProto |> Seq.map FileDescriptorProto.Parser.ParseFrom |> List.ofSeq
-        // Imports come before what imports them.
-        let rec order (file: FileDescriptorProto) (sorted: FileDescriptorProto list) =
-            if sorted |> List.exists (fun other -> other.Name = file.Name) then
-                sorted
-            else
-                let imports = files |> List.filter (fun other -> file.Dependency.Contains other.Name)
-                (imports |> List.fold (fun sorted import -> order import sorted) sorted) @ [ file ]
-
-        let sorted = files |> List.fold (fun sorted file -> order file sorted) []
-        return FileDescriptor.BuildFromByteStrings(sorted |> Seq.map _.ToByteString())
+        return FileDescriptor.BuildFromByteStrings(sort files |> Seq.map _.ToByteString())
     }
 
 // A generic client writes messages by the descriptor's field numbers.

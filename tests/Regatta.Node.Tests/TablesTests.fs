@@ -1,5 +1,6 @@
 module Regatta.Node.Tests.TablesTests
 
+open System.Collections.Generic
 open System.Threading.Tasks
 open Expecto
 open Grpc.Core
@@ -83,16 +84,18 @@ let tests =
                   task {
                       let mutable going = true
 
-                      let rec write (seen: Status list) =
+                      let write () =
                           task {
-                              if going then
+                              let seen = List<Status>()
+
+                              while going do
                                   let! status = Status.ofCall (node.Put("t", "k", "v"))
-                                  return! write (status :: seen)
-                              else
-                                  return seen
+                                  seen.Add status
+
+                              return seen
                           }
 
-                      let writers = Task.WhenAll [ for _ in 1..8 -> write [] ]
+                      let writers = Task.WhenAll [ for _ in 1..8 -> write () ]
                       let! _ = node.Put("t", "k", "v")
                       let! _ = drop node "t"
                       going <- false

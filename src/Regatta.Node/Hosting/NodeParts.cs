@@ -103,7 +103,7 @@ internal sealed partial class NodeParts
         Api = ApiServer.Build(options, services, guard, loggers);
         await StartServerAsync(Api, "api.address", options.ApiAddress, time, cancellationToken);
         addresses.Bound(Api.Address);
-        Readiness.MarkStarted();
+        Readiness.MarkStarted(Groups);
     }
 
     private async Task<Catalogue> StartTablesAsync(

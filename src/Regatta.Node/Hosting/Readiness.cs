@@ -1,3 +1,5 @@
+using Regatta.Raft;
+
 namespace Regatta.Node;
 
 /// <summary>
@@ -5,10 +7,12 @@ namespace Regatta.Node;
 /// </summary>
 internal sealed class Readiness(ServedTables served)
 {
-    private volatile bool _started;
+    private const string DiskIsLow = "free disk space is below disk.low-water-bytes: writes are refused until there is room";
+
+    private volatile IGroupHost? _groups;
 
     /// <summary>All tables that the catalogue knows have been opened, or reported as faults.</summary>
-    public void MarkStarted() => _started = true;
+    public void MarkStarted(IGroupHost groups) => _groups = groups;
 
     /// <summary>Nothing is served any more, for good.</summary>
     public bool IsStopping => served.Closed is not null;
@@ -18,10 +22,11 @@ internal sealed class Readiness(ServedTables served)
     {
         if (served.Closed is { } closed)
             return [closed.Sentence];
-        if (!_started)
+        if (_groups is not { } groups)
             return ["the node is starting"];
         TableSnapshot tables = served.Snapshot;
-        return [.. tables.Faults.Values, .. tables.Tables.Select(Problem).OfType<string>()];
+        string[] disk = groups.IsDiskLow ? [DiskIsLow] : [];
+        return [.. disk, .. tables.Faults.Values, .. tables.Tables.Select(Problem).OfType<string>()];
     }
 
     /// <summary>Null: no such table.</summary>
@@ -29,9 +34,12 @@ internal sealed class Readiness(ServedTables served)
     {
         TableSnapshot tables = served.Snapshot;
         if (tables.Find(table) is { } found)
-            return served.Closed is null && _started && Problem(found) is null;
+            return served.Closed is null && _groups is { IsDiskLow: false } && Problem(found) is null;
         return tables.Faults.ContainsKey(table) ? false : null;
     }
 
-    private static string? Problem(ServedTable table) => table.Group.LeaderNodeId == 0 ? $"table '{table.Name}' has no leader" : null;
+    private static string? Problem(ServedTable table) =>
+        table.Group.Fault is { } fault ? $"table '{table.Name}': {fault}"
+        : table.Group.LeaderNodeId == 0 ? $"table '{table.Name}' has no leader"
+        : null;
 }

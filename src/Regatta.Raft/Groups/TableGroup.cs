@@ -62,6 +62,8 @@ internal sealed partial class TableGroup : ITableGroup
 
     public long LeaderNodeId => _consensus.LeaderNodeId;
 
+    public string? Fault => _fault ?? _setting.FailStop.Cause;
+
     public GroupStatus Status
     {
         get
@@ -70,7 +72,7 @@ internal sealed partial class TableGroup : ITableGroup
             AppliedState applied = _state.Store.Applied;
             return new GroupStatus(
                 GroupId, LeaderNodeId, Term, log.First, log.Last, log.Commit, applied, _flusher.Flushed,
-                log.Bytes, _state.Bytes, _state.OldestRevision, _fault ?? _setting.FailStop.Cause);
+                log.Bytes, _state.Bytes, _state.OldestRevision, Fault);
         }
     }
 

@@ -1,0 +1,48 @@
+module Regatta.Node.Tests.OverloadTests
+
+open System.Threading.Tasks
+open Expecto
+open Grpc.Core
+open Regatta.Raft
+
+let tests =
+    testList
+        "overload"
+        [ Nodes.test "more writes than the node holds are refused at once, and the others are done" (fun () ->
+              Nodes.using [ "tables.names", "t"; "raft.max-waiting", "4" ] (fun node ->
+                  task {
+                      let! all = Task.WhenAll [ for i in 1..500 -> Status.ofCall (node.Put("t", $"k{i}", "v")) ]
+                      let codes = all |> Array.countBy _.StatusCode |> Map.ofArray
+                      let refused = codes |> Map.tryFind StatusCode.ResourceExhausted |> Option.defaultValue 0
+                      let taken = codes |> Map.tryFind StatusCode.OK |> Option.defaultValue 0
+                      Expect.isGreaterThan refused 0 "some were refused"
+                      Expect.isGreaterThan taken 0 "some were taken"
+                      Expect.equal (refused + taken) 500 $"nothing else: %A{codes}"
+                      let! status = node.Clients.Cluster.StatusAsync(Regatta.Protocol.V1.StatusRequest())
+                      Expect.equal status.Tables["t"].Revision (uint64 taken) "a refused write did nothing"
+                  }))
+
+          Nodes.test "below the low-water mark of the disk writes are refused, reads go on, and the node says so" (fun () ->
+              task {
+                  use scratch = new Scratch()
+
+                  do!
+                      task {
+                          use! node = Nodes.start scratch.Path [ "tables.names", "t" ]
+                          let! _ = node.Put("t", "k", "v")
+                          ()
+                      }
+
+                  // More than any disk has.
+                  use! node = Nodes.start scratch.Path [ "disk.low-water-bytes", "1024TiB" ]
+                  let! status = Status.ofCall (node.Put("t", "k", "w"))
+                  Expect.equal status.StatusCode StatusCode.ResourceExhausted "refused"
+                  Expect.stringContains status.Detail "nothing happened" "and why"
+                  let! value = node.Get("t", "k")
+                  Expect.equal value (Some "v") "reads go on"
+                  let! code, reasons = node.Rest "/readyz"
+                  Expect.equal code 503 "not ready"
+                  Expect.stringContains reasons "disk.low-water-bytes" "which option"
+                  let! health = node.Clients.Health.CheckAsync(Grpc.Health.V1.HealthCheckRequest(Service = "t"))
+                  Expect.equal health.Status Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus.NotServing "the table takes no writes"
+              }) ]
