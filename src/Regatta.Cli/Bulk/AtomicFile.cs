@@ -17,10 +17,15 @@ internal sealed partial class AtomicFile : IDisposable
     /// <exception cref="IOException">The file cannot be made.</exception>
     public AtomicFile(string path)
     {
-        _target = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path);
-        bool isSpecial = File.Exists(_target) && File.GetAttributes(_target) is var attributes && (attributes & FileAttributes.Device) != 0;
-        _temporary = isSpecial || IsPipeOrDevice(_target) ? null : $"{_target}.{Environment.ProcessId}.tmp";
-        _stream = new FileStream(_temporary ?? _target, _temporary is null ? FileMode.Open : FileMode.CreateNew, FileAccess.Write, FileShare.Read, bufferSize: 0);
+        if (OpenSpecial(path) is { } special)
+        {
+            (_target, _stream) = (path, special);
+            return;
+        }
+        // Through a symbolic link the file that it points to is replaced, not the link.
+        _target = new FileInfo(path) is { LinkTarget: not null } link ? link.ResolveLinkTarget(returnFinalTarget: true)!.FullName : Path.GetFullPath(path);
+        _temporary = $"{_target}.{Environment.ProcessId}.tmp";
+        _stream = new FileStream(_temporary, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0);
     }
 
     public Stream Stream => _stream;
@@ -46,7 +51,16 @@ internal sealed partial class AtomicFile : IDisposable
             File.Delete(_temporary);
     }
 
-    private static bool IsPipeOrDevice(string path) => File.Exists(path) && new FileInfo(path) is { Length: 0 } && path.StartsWith("/dev/", StringComparison.Ordinal);
+    private static FileStream? OpenSpecial(string path)
+    {
+        if (!File.Exists(path))
+            return null;
+        FileStream stream = new(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
+        if (!stream.CanSeek || path.StartsWith("/dev/", StringComparison.Ordinal))
+            return stream;
+        stream.Dispose();
+        return null;
+    }
 
     // .NET's own flush does not report what the system's call answers.
     private static void Sync(SafeFileHandle handle)

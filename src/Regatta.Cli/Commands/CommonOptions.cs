@@ -16,6 +16,8 @@ internal sealed class CommonOptions(Surroundings surroundings)
         ("NO_COLOR", "when set: no colours in the progress bar. There are none elsewhere"),
     ];
 
+    private static readonly string[] Formats = ["table", "json", "jsonl", "simple"];
+
     public Option<string> Endpoints { get; } = new("--endpoints")
     {
         Description = "Nodes of one site, HOST:PORT separated by commas. Reads move on to the next when one is unavailable; writes only if nothing was sent.",
@@ -94,7 +96,12 @@ internal sealed class CommonOptions(Surroundings surroundings)
             HelpName = "table|json|jsonl|simple",
             Recursive = true,
         };
-        option.AcceptOnlyFromAmong("table", "json", "jsonl", "simple");
+        option.CompletionSources.Add(Formats);
+        option.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<string?>() is { } text && !Formats.Contains(text))
+                result.AddError($"--output must be {string.Join(", ", Formats[..^1])} or {Formats[^1]}, not {text}");
+        });
         return option;
     }
 

@@ -1,0 +1,75 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+using Regatta.Node;
+
+namespace Regatta.Cli;
+
+/// <summary>Runs a node in the foreground: start, say where it is, wait for the wish to stop or for a failure, stop.</summary>
+internal static class NodeRun
+{
+    /// <summary>The line that scripts wait for.</summary>
+    public const string Ready = "ready";
+
+    /// <param name="options">One node.</param>
+    /// <param name="surroundings">Where to say what.</param>
+    /// <param name="hints">Further lines for whoever starts it.</param>
+    /// <param name="stop">The wish to stop.</param>
+    /// <returns>0 after a stop on request, 1 if the node could not start or stopped because of a fault.</returns>
+    public static async Task<int> RunAsync(
+        NodeOptions options, Surroundings surroundings, Func<RegattaNode, IEnumerable<string>> hints, CancellationToken stop)
+    {
+        using ILoggerFactory loggers = Loggers(options.LogLevel, surroundings);
+        try
+        {
+            await using RegattaNode node = await RegattaNode.StartAsync(options, loggers, surroundings.Clock, stop);
+            await AnnounceAsync(node, options, surroundings, hints(node));
+            await ((Task)node.Stopped).WaitAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await node.StopAsync(CancellationToken.None);
+            NodeExit exit = await node.Stopped;
+            if (exit.Code != ExitCode.Ok)
+                ErrorReport.Write(surroundings.Error, "the node stopped: " + exit.Reason, "what was acknowledged is on disk; repair the cause and start it again");
+            return exit.Code;
+        }
+        catch (NodeStartException e)
+        {
+            throw new CommandException(ExitCode.Failed, "the node cannot start: " + e.Message);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // Asked to stop while it was starting: that is a stop on request.
+            return ExitCode.Ok;
+        }
+    }
+
+    private static async Task AnnounceAsync(RegattaNode node, NodeOptions options, Surroundings surroundings, IEnumerable<string> hints)
+    {
+        OutputSink output = new(surroundings.Output);
+        output.WriteLine($"clients: {node.ApiAddress.EndPoint}");
+        output.WriteLine($"health:  {node.RestAddress}/readyz");
+        output.WriteLine($"metrics: {node.RestAddress}/metrics");
+        output.WriteLine($"data:    {options.DataDirectory}");
+        foreach (string hint in hints)
+            output.WriteLine(hint);
+        output.WriteLine(Ready);
+        await output.FlushAsync(CancellationToken.None);
+    }
+
+    private static ILoggerFactory Loggers(LogLevel level, Surroundings surroundings) => LoggerFactory.Create(builder => builder
+        .SetMinimumLevel(level)
+        .AddSimpleConsole(format =>
+        {
+            format.SingleLine = true;
+            format.UseUtcTimestamp = true;
+            format.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+            format.ColorBehavior = surroundings.ErrorIsTerminal && !surroundings.Environment.ContainsKey("NO_COLOR") ? LoggerColorBehavior.Default : LoggerColorBehavior.Disabled;
+        })
+        .Services.Configure(Options));
+
+    // Standard output is for what scripts read. A reader of the log that hangs must not hang the node.
+    private static readonly Action<ConsoleLoggerOptions> Options = console =>
+    {
+        console.LogToStandardErrorThreshold = LogLevel.Trace;
+        console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
+    };
+}
