@@ -4,4 +4,16 @@ open Expecto
 open Regatta.Testing
 
 [<EntryPoint>]
-let main argv = TestEntry.run (testList "all" []) argv
+let main argv =
+    TestEntry.run
+        (testList
+            "cli"
+            [ TextTests.all
+              RecordTests.all
+              TxnTextTests.all
+              SettingsTests.all
+              ClientTests.all
+              UsageTests.all
+              CommandTests.all
+              BulkTests.all ])
+        argv

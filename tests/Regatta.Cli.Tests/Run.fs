@@ -1,0 +1,63 @@
+/// Runs the command line within this process, with surroundings of our own.
+module Run
+
+open System
+open System.Collections.Generic
+open System.IO
+open System.Threading
+open Regatta.Cli
+
+type Result =
+    { Code: int
+      Bytes: byte array
+      Errors: string }
+
+    member result.Output = Bytes.toText result.Bytes
+
+[<NoEquality; NoComparison>]
+type Setup =
+    { Environment: (string * string) list
+      Input: byte array
+      InputIsTerminal: bool
+      Terminal: bool
+      Interrupted: CancellationToken }
+
+let plain =
+    { Environment = []
+      Input = [||]
+      InputIsTerminal = false
+      Terminal = false
+      Interrupted = CancellationToken.None }
+
+let surroundings (setup: Setup) (output: Stream) (errors: TextWriter) =
+    let environment = Dictionary<string, string>()
+
+    for name, value in setup.Environment do
+        environment[name] <- value
+
+    Surroundings(
+        Input = new MemoryStream(setup.Input),
+        InputIsTerminal = setup.InputIsTerminal,
+        Output = output,
+        OutputIsTerminal = setup.Terminal,
+        Error = errors,
+        ErrorIsTerminal = false,
+        Environment = environment
+    )
+
+let withSetup (setup: Setup) (arguments: string list) =
+    task {
+        use output = new MemoryStream()
+        use errors = new StringWriter()
+        let! code = CommandLine.RunAsync(Array.ofList arguments, surroundings setup output errors, setup.Interrupted)
+
+        return { Code = code; Bytes = output.ToArray(); Errors = errors.ToString() }
+    }
+
+let regatta arguments = withSetup plain arguments
+
+/// A command that works on a site.
+let at (site: FakeSite.Site) arguments = withSetup { plain with Environment = [ "REGATTA_ENDPOINTS", site.Endpoint ] } arguments
+
+let atWithInput (site: FakeSite.Site) (input: byte array) arguments =
+    withSetup { plain with Environment = [ "REGATTA_ENDPOINTS", site.Endpoint ]; Input = input } arguments
