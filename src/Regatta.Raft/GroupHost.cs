@@ -41,6 +41,9 @@ public sealed partial class GroupHost : IGroupHost
 
     public IReadOnlyCollection<long> OnDisk => [.. _onDisk.Keys.Order()];
 
+    /// <summary>What the groups share; tests crash a node through it.</summary>
+    internal GroupSetting Setting => _setting;
+
     public Task<string> Failure => _setting.FailStop.Failure;
 
     public bool IsDiskLow => _setting.Room.IsLow;

@@ -35,6 +35,9 @@ internal sealed class RaftLogStore : IDisposable
 
     public RaftLogOptions Options { get; }
 
+    /// <summary>Rounds that were written and synced, over all lives of this log.</summary>
+    public long Rounds => _witness.Round;
+
     /// <summary>Bytes of entries on their way to disk. Who makes an entry's record takes its length here first; the writer gives it back.</summary>
     public ByteBudget Budget { get; }
 

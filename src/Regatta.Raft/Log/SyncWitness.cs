@@ -17,14 +17,16 @@ internal sealed class SyncWitness : IDisposable
 
     private readonly SafeFileHandle _file;
 
+    private long _round;
+
     private SyncWitness(SafeFileHandle file, long round)
     {
         _file = file;
-        Round = round;
+        _round = round;
     }
 
-    /// <summary>At least this many rounds were synced.</summary>
-    public long Round { get; private set; }
+    /// <summary>At least this many rounds were synced. May be read from any thread.</summary>
+    public long Round => Volatile.Read(ref _round);
 
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
     public static SyncWitness Open(string directory)
@@ -51,7 +53,7 @@ internal sealed class SyncWitness : IDisposable
         BinaryPrimitives.WriteInt64LittleEndian(content[sizeof(ulong)..], round);
         BinaryPrimitives.WriteUInt64LittleEndian(content, XxHash3.HashToUInt64(content[sizeof(ulong)..]));
         RandomAccess.Write(_file, content, 0);
-        Round = round;
+        Volatile.Write(ref _round, round);
     }
 
     public void Dispose() => _file.Dispose();
