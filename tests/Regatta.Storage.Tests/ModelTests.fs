@@ -14,21 +14,22 @@ open Regatta.Testing.Tables
 module private StillOpen =
     let private listing directory = [ for file in Directory.GetFiles directory |> Array.sort -> file, FileInfo(file).Length ]
 
-    /// RocksDB may remove or add files meanwhile; such a copy is of no moment, and made again.
+    let private copied source target =
+        try
+            let before = listing source
+
+            for file, _ in before do
+                File.Copy(file, Path.Combine(target, string (Path.GetFileName file)))
+
+            listing source = before
+        with :? FileNotFoundException ->
+            false
+
+    /// RocksDB may add and remove files meanwhile: what was copied then is of no moment, and does not count.
     let rec copy source target =
         Directory.CreateDirectory target |> ignore
-        let before = listing source
 
-        let complete =
-            try
-                for file, _ in before do
-                    File.Copy(file, Path.Combine(target, string (Path.GetFileName file)))
-
-                listing source = before
-            with :? FileNotFoundException ->
-                false
-
-        if not complete then
+        if not (copied source target) then
             Directory.Delete(target, true)
             copy source target
 
