@@ -18,7 +18,7 @@ internal static class Failure
         {
             StatusCode.InvalidArgument or StatusCode.FailedPrecondition or StatusCode.NotFound or StatusCode.AlreadyExists or StatusCode.OutOfRange
                 or StatusCode.ResourceExhausted or StatusCode.Unauthenticated or StatusCode.PermissionDenied or StatusCode.Unimplemented =>
-                new(FailureKind.Refused, e.StatusCode, Detail(e), RefusedHint(e.StatusCode), e),
+                new(FailureKind.Refused, e.StatusCode, Detail(e), RefusedHint(e.StatusCode, Detail(e)), e),
             _ when isWrite => new(FailureKind.OutcomeUnknown, e.StatusCode, Detail(e), "the write may have been applied: read before you repeat it", e),
             StatusCode.DeadlineExceeded => new(FailureKind.TimedOut, e.StatusCode, $"{endpoint} did not answer in time", "allow more time or try again", e),
             StatusCode.Unavailable => new(FailureKind.Unreachable, e.StatusCode, Detail(e), "try again", e),
@@ -34,8 +34,10 @@ internal static class Failure
         _ => $"the node answered {e.StatusCode} without a reason",
     };
 
-    private static string RefusedHint(StatusCode status) => status switch
+    private static string RefusedHint(StatusCode status, string detail) => status switch
     {
+        // gRPC's own words for a message beyond the node's limit: trying again will not help.
+        StatusCode.ResourceExhausted when detail.Contains("message exceeds", StringComparison.Ordinal) => "send less in one request",
         StatusCode.ResourceExhausted => "nothing was changed; try again later",
         StatusCode.Unauthenticated or StatusCode.PermissionDenied => "give the token that the node was started with",
         _ => "",

@@ -29,8 +29,7 @@ internal sealed class SnapshotView : TableView
 
     internal void ShowRevision(long revision) => _revision = revision;
 
-    /// <summary>The revision as the snapshot itself has it.</summary>
-    internal long StoredRevision() => StoredState.Read(Database, _readOptions).Revision;
+    internal PinnedValue GetMeta(ReadOnlySpan<byte> key) => Database.Get(Family.Meta, _readOptions, key);
 
     // The view itself is the counted user.
     protected override void Enter() => ThrowIfReleased();

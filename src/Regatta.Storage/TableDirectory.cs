@@ -23,7 +23,7 @@ internal static class TableDirectory
         {
             using DatabaseLease lease = database.Lease();
             var batch = new TableBatch(database, static _ => { });
-            StoredState.Put(batch, empty);
+            TableStore.PutApplied(batch, empty);
             database.Write(batch.Handle);
             batch.Destroy();
             database.Flush();

@@ -15,5 +15,6 @@ let main argv =
               ClientTests.all
               UsageTests.all
               CommandTests.all
-              BulkTests.all ])
+              BulkTests.all
+              NodeTests.all ])
         argv

@@ -29,14 +29,14 @@ let plain =
       Terminal = false
       Interrupted = CancellationToken.None }
 
-let surroundings (setup: Setup) (output: Stream) (errors: TextWriter) =
+let surroundingsWith (input: Stream) (setup: Setup) (output: Stream) (errors: TextWriter) =
     let environment = Dictionary<string, string>()
 
     for name, value in setup.Environment do
         environment[name] <- value
 
     Surroundings(
-        Input = new MemoryStream(setup.Input),
+        Input = input,
         InputIsTerminal = setup.InputIsTerminal,
         Output = output,
         OutputIsTerminal = setup.Terminal,
@@ -44,6 +44,8 @@ let surroundings (setup: Setup) (output: Stream) (errors: TextWriter) =
         ErrorIsTerminal = false,
         Environment = environment
     )
+
+let surroundings (setup: Setup) (output: Stream) (errors: TextWriter) = surroundingsWith (new MemoryStream(setup.Input)) setup output errors
 
 let withSetup (setup: Setup) (arguments: string list) =
     task {

@@ -14,22 +14,21 @@ open Regatta.Testing.Tables
 module private StillOpen =
     let private listing directory = [ for file in Directory.GetFiles directory |> Array.sort -> file, FileInfo(file).Length ]
 
-    let private copied source target =
-        try
-            let before = listing source
-
-            for file, _ in before do
-                File.Copy(file, Path.Combine(target, string (Path.GetFileName file)))
-
-            listing source = before
-        with :? FileNotFoundException ->
-            false
-
-    /// RocksDB may add and remove files meanwhile: what was copied then is of no moment, and does not count.
+    /// RocksDB may remove or add files meanwhile; such a copy is of no moment, and made again.
     let rec copy source target =
         Directory.CreateDirectory target |> ignore
+        let before = listing source
 
-        if not (copied source target) then
+        let complete =
+            try
+                for file, _ in before do
+                    File.Copy(file, Path.Combine(target, string (Path.GetFileName file)))
+
+                listing source = before
+            with :? FileNotFoundException ->
+                false
+
+        if not complete then
             Directory.Delete(target, true)
             copy source target
 

@@ -27,8 +27,8 @@ internal sealed class LoadReport
         _ => _errors[0].ExitCode,
     };
 
-    public void Write(OutputSink output, OutputFormat format, Func<int> width) =>
-        Records.WriteOne(output, format, format == OutputFormat.Table ? width() : 0, [new("written"), new("failed")], [_written, _failed]);
+    public void Write(OutputSink output, OutputFormat format) =>
+        Records.WriteOne(output, format, [new("written"), new("failed")], [_written, _failed]);
 
     /// <summary>Says which lines failed, and what is certain about the others.</summary>
     /// <param name="error">Where to.</param>
@@ -36,15 +36,34 @@ internal sealed class LoadReport
     /// <param name="skipping">Whether the load went on behind refused records.</param>
     public void Explain(TextWriter error, string source, bool skipping)
     {
-        foreach (LineError line in _errors)
-            error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"regatta: {source}, line {line.Line}: {line.Message}"));
+        foreach ((string lines, string message) in Runs())
+            error.WriteLine($"regatta: {source}, {lines}: {message}");
         if (_failed > _errors.Count)
             error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"regatta: and {_failed - _errors.Count} further lines"));
         if (_errors.Count > 0 && !skipping)
-            error.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"  every line before {_errors[0].Line} is written; put it right and go on with --from-line {_errors[0].Line} (writing a record again does no harm), or skip refused records with --continue"));
+            error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  every line before {_errors[0].Line} is written; {Advice()}"));
         if (_interrupted)
             error.WriteLine("regatta: interrupted; the records counted as written are written");
+    }
+
+    private string Advice()
+    {
+        string goOn = string.Create(CultureInfo.InvariantCulture, $"go on with --from-line {_errors[0].Line} (writing a record again does no harm)");
+        return _errors[0].ExitCode == ExitCode.Failed ? $"put it right and {goOn}, or skip such records with --continue" : goOn;
+    }
+
+    // When a connection breaks, a whole window of neighbouring lines fails for one reason.
+    private IEnumerable<(string Lines, string Message)> Runs()
+    {
+        for (int first = 0, last; first < _errors.Count; first = last + 1)
+        {
+            last = first;
+            while (last + 1 < _errors.Count && _errors[last + 1].Line == _errors[last].Line + 1 && _errors[last + 1].Message == _errors[first].Message)
+                last++;
+            yield return (last == first
+                ? string.Create(CultureInfo.InvariantCulture, $"line {_errors[first].Line}")
+                : string.Create(CultureInfo.InvariantCulture, $"lines {_errors[first].Line} to {_errors[last].Line}"), _errors[first].Message);
+        }
     }
 
     private static LineError Describe(PutFailure failure)

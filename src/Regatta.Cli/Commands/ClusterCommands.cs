@@ -34,7 +34,7 @@ internal static class ClusterCommands
             MemberListResponse reply = await client.Cluster.MembersAsync(token);
             OutputSink output = new(surroundings.Output);
             Records.Write(
-                output, common.Format(parsed, OutputFormat.Table), surroundings.Width(), MemberColumns,
+                output, common.Format(parsed, OutputFormat.Table), MemberColumns,
                 [.. reply.Members.Select(member => (object[])[member.Name, member.Id, member.ClientURLs.ToArray(), member.PeerURLs.ToArray()])]);
             await output.FlushAsync(token);
             return ExitCode.Ok;
@@ -53,9 +53,9 @@ internal static class ClusterCommands
             OutputSink output = new(surroundings.Output);
             OutputFormat format = common.Format(parsed, OutputFormat.Table);
             if (parsed.GetValue(config))
-                Records.Write(output, format, surroundings.Width(), [new("option"), new("value")], [.. Settings(reply)]);
+                Records.Write(output, format, [new("option"), new("value")], [.. Settings(reply)]);
             else
-                Records.Write(output, format, surroundings.Width(), StatusColumns, [.. Tables(reply)]);
+                Records.Write(output, format, StatusColumns, [.. Tables(reply)]);
             await output.FlushAsync(token);
             foreach (string error in reply.Errors)
                 ErrorReport.Write(surroundings.Error, error, "");

@@ -31,7 +31,7 @@ internal static class KvDelCommand
             DeleteRangeResponse reply = await client.Kv.DeleteRangeAsync(request, token);
             OutputSink output = new(surroundings.Output);
             WriteReply reported = new(reply.Header, request.Count || request.PrevKv ? reply.Deleted : null, reply.PrevKvs);
-            reported.Write(output, common.Format(parsed, OutputFormat.Simple), surroundings.Width);
+            reported.Write(output, common.Format(parsed, OutputFormat.Simple));
             await output.FlushAsync(token);
             return ExitCode.Ok;
         });

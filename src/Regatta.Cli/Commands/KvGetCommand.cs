@@ -32,7 +32,7 @@ internal static class KvGetCommand
         using RegattaClient client = common.Connect(parsed);
         if (format == OutputFormat.Simple && request.RangeEnd.IsEmpty && !view.KeysOnly && !view.CountOnly)
             return await PrintValueAsync(client, request, output, surroundings, token);
-        long found = await RangeReading.PrintAsync(client, request, new KeyValuePrinter(output, format, surroundings.Width, view), token);
+        long found = await RangeReading.PrintAsync(client, request, new KeyValuePrinter(output, format, view), token);
         return found > 0 || view.CountOnly ? ExitCode.Ok : NotFound(surroundings, request);
     }
 

@@ -35,7 +35,7 @@ internal static class KvLoadCommand
             LoadReport report = new(result, reader);
             report.Explain(surroundings.Error, source == "-" ? "standard input" : source, parsed.GetValue(skip));
             OutputSink output = new(surroundings.Output);
-            report.Write(output, common.Format(parsed, OutputFormat.Simple), surroundings.Width);
+            report.Write(output, common.Format(parsed, OutputFormat.Simple));
             // The report is due even when the run was interrupted.
             await output.FlushAsync(CancellationToken.None);
             return report.Code;

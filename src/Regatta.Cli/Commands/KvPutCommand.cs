@@ -29,7 +29,7 @@ internal static class KvPutCommand
             PutResponse reply = await client.Kv.PutAsync(request, token);
             OutputSink output = new(surroundings.Output);
             WriteReply reported = new(reply.Header, null, reply.PrevKv is { } pair ? [pair] : []);
-            reported.Write(output, common.Format(parsed, OutputFormat.Simple), surroundings.Width);
+            reported.Write(output, common.Format(parsed, OutputFormat.Simple));
             await output.FlushAsync(token);
             return ExitCode.Ok;
         });

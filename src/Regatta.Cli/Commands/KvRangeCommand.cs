@@ -50,7 +50,7 @@ internal static class KvRangeCommand
     {
         using RegattaClient client = common.Connect(parsed);
         OutputSink output = new(surroundings.Output);
-        await RangeReading.PrintAsync(client, request, new KeyValuePrinter(output, common.Format(parsed, OutputFormat.Simple), surroundings.Width, view), token);
+        await RangeReading.PrintAsync(client, request, new KeyValuePrinter(output, common.Format(parsed, OutputFormat.Simple), view), token);
         return ExitCode.Ok;
     }
 }

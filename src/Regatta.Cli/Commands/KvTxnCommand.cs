@@ -36,7 +36,7 @@ internal static class KvTxnCommand
             using RegattaClient client = common.Connect(parsed);
             TxnResponse reply = await client.Kv.TxnAsync(request, token);
             OutputSink output = new(surroundings.Output);
-            new TxnReply(request, reply).Write(output, common.Format(parsed, OutputFormat.Simple), surroundings.Width);
+            new TxnReply(request, reply).Write(output, common.Format(parsed, OutputFormat.Simple));
             await output.FlushAsync(token);
             return ExitCode.Ok;
         });

@@ -57,6 +57,8 @@ internal static class NodeRun
 
     private static ILoggerFactory Loggers(LogLevel level, Surroundings surroundings) => LoggerFactory.Create(builder => builder
         .SetMinimumLevel(level)
+        // What the web server reports of a failed start is in the node's own sentence.
+        .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None)
         .AddSimpleConsole(format =>
         {
             format.SingleLine = true;

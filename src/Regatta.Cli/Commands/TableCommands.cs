@@ -27,7 +27,7 @@ internal static class TableCommands
             using RegattaClient client = common.Connect(parsed);
             CreateTableResponse reply = await client.Tables.CreateAsync(parsed.GetValue(name)!, token);
             await PrintAsync(surroundings, output => Records.WriteOne(
-                output, common.Format(parsed, OutputFormat.Simple), surroundings.Width(), [new("created"), new("id")], [parsed.GetValue(name)!, reply.Id]));
+                output, common.Format(parsed, OutputFormat.Simple), [new("created"), new("id")], [parsed.GetValue(name)!, reply.Id]));
             return ExitCode.Ok;
         });
         return command;
@@ -46,7 +46,7 @@ internal static class TableCommands
             using RegattaClient client = common.Connect(parsed);
             await client.Tables.DeleteAsync(table, token);
             await PrintAsync(surroundings, output => Records.WriteOne(
-                output, common.Format(parsed, OutputFormat.Simple), surroundings.Width(), [new("deleted")], [table]));
+                output, common.Format(parsed, OutputFormat.Simple), [new("deleted")], [table]));
             return ExitCode.Ok;
         });
         return command;
@@ -60,7 +60,7 @@ internal static class TableCommands
             using RegattaClient client = common.Connect(parsed);
             ListTablesResponse reply = await client.Tables.ListAsync(token);
             await PrintAsync(surroundings, output => Records.Write(
-                output, common.Format(parsed, OutputFormat.Table), surroundings.Width(), [new("name"), new("id")],
+                output, common.Format(parsed, OutputFormat.Table), [new("name"), new("id")],
                 [.. reply.Tables.Select(table => (object[])[table.Name, table.Id])]));
             return ExitCode.Ok;
         });

@@ -7,7 +7,7 @@ using Regatta.Protocol.V1;
 namespace Regatta.Cli;
 
 /// <summary>Prints the pages of a range as they come. One instance per range; call <see cref="PageAsync"/> for each page, then <see cref="EndAsync"/>.</summary>
-internal sealed class KeyValuePrinter(OutputSink output, OutputFormat format, Func<int> width, KeyValueView view)
+internal sealed class KeyValuePrinter(OutputSink output, OutputFormat format, KeyValueView view)
 {
     private const int RowsPerTable = 1000;
     private const int ShownValue = 60;
@@ -83,8 +83,8 @@ internal sealed class KeyValuePrinter(OutputSink output, OutputFormat format, Fu
         output.WriteLine(keysOnly ? EscapedText.Of(pair.Key.Span) : $"{EscapedText.Of(pair.Key.Span)}\t{EscapedText.Of(pair.Value.Span)}");
 
     /// <summary>Pairs as the table format has them.</summary>
-    public static void PrintTable(OutputSink output, IEnumerable<KeyValue> pairs, int width, bool keysOnly = false) =>
-        PrintRows(output, pairs.Select(pair => Row(pair, keysOnly)), width, keysOnly);
+    public static void PrintTable(OutputSink output, IEnumerable<KeyValue> pairs, bool keysOnly = false) =>
+        PrintRows(output, pairs.Select(pair => Row(pair, keysOnly)), keysOnly);
 
     private static string[] Row(KeyValue pair, bool keysOnly)
     {
@@ -98,14 +98,14 @@ internal sealed class KeyValuePrinter(OutputSink output, OutputFormat format, Fu
 
     private void PrintRows()
     {
-        PrintRows(output, _rows, width(), view.KeysOnly);
+        PrintRows(output, _rows, view.KeysOnly);
         _rows.Clear();
     }
 
-    private static void PrintRows(OutputSink output, IEnumerable<IReadOnlyList<string>> rows, int width, bool keysOnly)
+    private static void PrintRows(OutputSink output, IEnumerable<IReadOnlyList<string>> rows, bool keysOnly)
     {
         string[] headings = ["KEY", "CREATED", "MODIFIED", "VERSION", "VALUE"];
-        Encoding.UTF8.GetBytes(TableText.Render(keysOnly ? headings[..^1] : headings, rows, width), output);
+        Encoding.UTF8.GetBytes(TableText.Render(keysOnly ? headings[..^1] : headings, rows), output);
     }
 
     private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);

@@ -16,12 +16,12 @@ internal static class Records
 {
     private static readonly JsonWriterOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    public static void Write(OutputSink output, OutputFormat format, int width, IReadOnlyList<Column> columns, IReadOnlyList<object[]> rows)
+    public static void Write(OutputSink output, OutputFormat format, IReadOnlyList<Column> columns, IReadOnlyList<object[]> rows)
     {
         switch (format)
         {
             case OutputFormat.Table:
-                string table = TableText.Render([.. columns.Select(column => column.Heading)], rows.Select(Cells), width);
+                string table = TableText.Render([.. columns.Select(column => column.Heading)], rows.Select(Cells));
                 Encoding.UTF8.GetBytes(table, output);
                 break;
             case OutputFormat.Json:
@@ -39,12 +39,12 @@ internal static class Records
     }
 
     /// <summary>One record: an object in JSON, "name value" lines in the simple format.</summary>
-    public static void WriteOne(OutputSink output, OutputFormat format, int width, IReadOnlyList<Column> columns, object[] row)
+    public static void WriteOne(OutputSink output, OutputFormat format, IReadOnlyList<Column> columns, object[] row)
     {
         switch (format)
         {
             case OutputFormat.Table:
-                Write(output, format, width, columns, [row]);
+                Write(output, format, columns, [row]);
                 break;
             case OutputFormat.Simple:
                 foreach ((Column column, string cell) in columns.Zip(Cells(row)))

@@ -7,10 +7,12 @@ namespace Regatta.Cli;
 /// <summary>Columns for eyes, without borders and escape codes, so that grep and awk can live with them too.</summary>
 internal static class TableText
 {
+    // Lines are not wrapped within their columns: a table whose words are in pieces is worse than lines that a terminal wraps.
+    private const int Unlimited = 100_000;
+
     /// <param name="headings">One per column.</param>
     /// <param name="rows">Cells without line breaks.</param>
-    /// <param name="width">Longer lines are wrapped within their columns.</param>
-    public static string Render(IReadOnlyList<string> headings, IEnumerable<IReadOnlyList<string>> rows, int width)
+    public static string Render(IReadOnlyList<string> headings, IEnumerable<IReadOnlyList<string>> rows)
     {
         using StringWriter text = new(CultureInfo.InvariantCulture);
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings
@@ -18,9 +20,8 @@ internal static class TableText
             Ansi = AnsiSupport.No,
             ColorSystem = ColorSystemSupport.NoColors,
             Interactive = InteractionSupport.No,
-            Out = new AnsiConsoleOutput(text),
+            Out = new PlainOutput(text),
         });
-        console.Profile.Width = width;
         Table table = new() { Border = TableBorder.None };
         foreach (string heading in headings)
             table.AddColumn(new TableColumn(new Text(heading)) { Padding = new Padding(0, 0, 3, 0) });
@@ -36,5 +37,22 @@ internal static class TableText
         foreach (ReadOnlySpan<char> line in text.AsSpan().TrimEnd().EnumerateLines())
             trimmed.Append(line.TrimEnd(' ')).Append('\n');
         return trimmed.ToString();
+    }
+
+    // Spectre's own output asks the terminal for its size, and that sends it escape codes.
+    private sealed class PlainOutput(TextWriter writer) : IAnsiConsoleOutput
+    {
+        public TextWriter Writer => writer;
+
+        public bool IsTerminal => false;
+
+        public int Width => Unlimited;
+
+        public int Height => Unlimited;
+
+        public void SetEncoding(Encoding encoding)
+        {
+            // Text stays text here.
+        }
     }
 }

@@ -13,12 +13,12 @@ internal sealed record WriteReply(ResponseHeader? Header, long? Deleted, IReadOn
 {
     private long Revision => (long)(Header?.Revision ?? 0);
 
-    public void Write(OutputSink output, OutputFormat format, Func<int> width)
+    public void Write(OutputSink output, OutputFormat format)
     {
         if (format is OutputFormat.Json or OutputFormat.JsonLines)
             WriteJson(output);
         else if (format == OutputFormat.Table)
-            WriteTable(output, width());
+            WriteTable(output);
         else
             WriteLines(output);
     }
@@ -32,14 +32,14 @@ internal sealed record WriteReply(ResponseHeader? Header, long? Deleted, IReadOn
             KeyValuePrinter.PrintLine(output, pair, keysOnly: false);
     }
 
-    private void WriteTable(OutputSink output, int width)
+    private void WriteTable(OutputSink output)
     {
         if (Deleted is { } deleted)
-            Records.WriteOne(output, OutputFormat.Table, width, [new("revision"), new("deleted")], [Revision, deleted]);
+            Records.WriteOne(output, OutputFormat.Table, [new("revision"), new("deleted")], [Revision, deleted]);
         else
-            Records.WriteOne(output, OutputFormat.Table, width, [new("revision")], [Revision]);
+            Records.WriteOne(output, OutputFormat.Table, [new("revision")], [Revision]);
         if (Previous.Count > 0)
-            KeyValuePrinter.PrintTable(output, Previous, width);
+            KeyValuePrinter.PrintTable(output, Previous);
     }
 
     private void WriteJson(OutputSink output)

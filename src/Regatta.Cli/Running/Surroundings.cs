@@ -5,8 +5,6 @@ namespace Regatta.Cli;
 /// <summary>Everything of the outside that a command touches, so that tests can put something else there.</summary>
 internal sealed record Surroundings
 {
-    private const int Unlimited = 100_000;
-
     public required Stream Input { get; init; }
 
     public required bool InputIsTerminal { get; init; }
@@ -21,9 +19,6 @@ internal sealed record Surroundings
     public required bool ErrorIsTerminal { get; init; }
 
     public required IReadOnlyDictionary<string, string> Environment { get; init; }
-
-    /// <summary>Columns that output may use. Asked for only when it matters: the answer initializes the terminal.</summary>
-    public Func<int> Width { get; init; } = () => Unlimited;
 
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 
@@ -40,7 +35,6 @@ internal sealed record Surroundings
             Error = error,
             ErrorIsTerminal = !Console.IsErrorRedirected,
             Environment = Variables(),
-            Width = () => Console.IsOutputRedirected ? Unlimited : Math.Max(40, Console.WindowWidth),
         };
     }
 

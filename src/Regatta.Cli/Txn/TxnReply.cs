@@ -11,15 +11,15 @@ internal sealed class TxnReply(TxnRequest request, TxnResponse reply)
 {
     private RepeatedField<RequestOp> Branch => reply.Succeeded ? request.Success : request.Failure;
 
-    public void Write(OutputSink output, OutputFormat format, Func<int> width)
+    public void Write(OutputSink output, OutputFormat format)
     {
         if (format is OutputFormat.Json or OutputFormat.JsonLines)
             WriteJson(output);
         else
-            WriteLines(output, format == OutputFormat.Table ? width() : null);
+            WriteLines(output, asTable: format == OutputFormat.Table);
     }
 
-    private void WriteLines(OutputSink output, int? tableWidth)
+    private void WriteLines(OutputSink output, bool asTable)
     {
         output.WriteLine(reply.Succeeded ? "SUCCESS" : "FAILURE");
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"revision {reply.Header?.Revision ?? 0}"));
@@ -31,31 +31,31 @@ internal sealed class TxnReply(TxnRequest request, TxnResponse reply)
                     output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"count {given.ResponseRange.Count}"));
                     break;
                 case ResponseOp.ResponseOneofCase.ResponseRange:
-                    WritePairs(output, given.ResponseRange.Kvs, tableWidth, asked.RequestRange.KeysOnly);
+                    WritePairs(output, given.ResponseRange.Kvs, asTable, asked.RequestRange.KeysOnly);
                     break;
                 case ResponseOp.ResponseOneofCase.ResponsePut:
                     output.WriteLine("put");
-                    WritePairs(output, given.ResponsePut.PrevKv is { } pair ? new() { pair } : [], tableWidth, keysOnly: false);
+                    WritePairs(output, given.ResponsePut.PrevKv is { } pair ? new() { pair } : [], asTable, keysOnly: false);
                     break;
                 default:
-                    WriteDeleted(output, asked.RequestDeleteRange, given.ResponseDeleteRange, tableWidth);
+                    WriteDeleted(output, asked.RequestDeleteRange, given.ResponseDeleteRange, asTable);
                     break;
             }
         }
     }
 
-    private static void WriteDeleted(OutputSink output, RequestOp.Types.DeleteRange asked, ResponseOp.Types.DeleteRange given, int? tableWidth)
+    private static void WriteDeleted(OutputSink output, RequestOp.Types.DeleteRange asked, ResponseOp.Types.DeleteRange given, bool asTable)
     {
         bool counted = asked.Count || asked.PrevKv;
         output.WriteLine(counted ? string.Create(CultureInfo.InvariantCulture, $"deleted {given.Deleted}") : "deleted");
-        WritePairs(output, given.PrevKvs, tableWidth, keysOnly: false);
+        WritePairs(output, given.PrevKvs, asTable, keysOnly: false);
     }
 
-    private static void WritePairs(OutputSink output, RepeatedField<KeyValue> pairs, int? tableWidth, bool keysOnly)
+    private static void WritePairs(OutputSink output, RepeatedField<KeyValue> pairs, bool asTable, bool keysOnly)
     {
-        if (tableWidth is { } width && pairs.Count > 0)
+        if (asTable && pairs.Count > 0)
         {
-            KeyValuePrinter.PrintTable(output, pairs, width, keysOnly);
+            KeyValuePrinter.PrintTable(output, pairs, keysOnly);
             return;
         }
         foreach (KeyValue pair in pairs)
