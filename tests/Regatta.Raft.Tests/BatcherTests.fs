@@ -1,6 +1,7 @@
 module Regatta.Raft.Tests.BatcherTests
 
 open System
+open System.Buffers
 open System.Collections.Concurrent
 open System.Threading
 open System.Threading.Tasks
@@ -75,6 +76,28 @@ let private apply (proposed: Proposed) (firstRevision: int) =
 let private outcome (task: Task<ProposalOutcome>) = soonResult task
 
 let private options = GroupOptions()
+
+/// A caller's buffer that says when it is read and holds the reader up.
+type private SlowBuffer() =
+    inherit MemoryManager<byte>()
+    let content = [| 1uy; 2uy; 3uy; 4uy |]
+    let reading = new ManualResetEventSlim(false)
+    let go = new ManualResetEventSlim(false)
+    member _.Content = content
+    member _.Reading = reading
+    member _.Go = go
+
+    // The inherited one asks for the span.
+    override this.Memory = this.CreateMemory content.Length
+
+    override _.GetSpan() =
+        reading.Set()
+        go.Wait patience |> ignore
+        Span content
+
+    override _.Pin _ = raise (NotSupportedException())
+    override _.Unpin() = ()
+    override _.Dispose(_: bool) = ()
 
 let tests =
     testList
@@ -216,6 +239,24 @@ let tests =
                   apply (log.Next()) 2
                   let! done' = outcome next
                   Expect.equal (nonNull done'.Result).Revision 2L "the next one has its own result"
+              }
+
+          taskCase "a call that is cancelled while its buffers are read is not told before they are free"
+          <| fun () ->
+              task {
+                  let log = Log options
+                  use source = new CancellationTokenSource()
+                  let buffer = new SlowBuffer()
+                  let command = PutCommand(Memory<byte>.op_Implicit buffer.Memory, ReadOnlyMemory<byte>.Empty, false)
+                  let cancelled = log.Propose(command, source.Token)
+                  Expect.isTrue (buffer.Reading.Wait patience) "the entry is being written"
+                  source.Cancel()
+                  Expect.isFalse cancelled.IsCompleted "the caller might use its buffer again"
+                  buffer.Go.Set()
+                  let! outcome' = outcome cancelled
+                  Expect.equal outcome'.Failure GroupFailure.Unknown "it is in an entry now"
+                  Array.Clear buffer.Content
+                  Expect.equal (numbers (log.Next())) [ 0x04030201 ] "the entry has its own copy"
               }
 
           taskCase "a call with a token that is cancelled already does nothing"

@@ -293,7 +293,7 @@ let private failing =
                   Expect.equal revision 2L "resumed"
               }
 
-          taskCase "a group whose loop has died says so and keeps nobody waiting"
+          taskCase "a leader that does not commit what is synced is noticed after a while"
           <| fun () ->
               task {
                   use directory = new TemporaryDirectory()
@@ -314,6 +314,72 @@ let private failing =
                   Expect.isTrue (watch.IsStalled()) "synced for 11 seconds, and nobody commits it"
                   let! _ = entries.CommitAsync(index, CancellationToken.None)
                   Expect.isFalse (watch.IsStalled()) "committed"
+              }
+
+          taskCase "a group whose loop has died says so and keeps nobody waiting"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+                  let time = FakeTimeProvider()
+                  use life = new Life(directory.Path, Disk(), GroupOptions(), time, WriteGate())
+                  let! group = life.Start()
+                  let! _ = put group "a" "1"
+                  // DotNext's loop ends when the commit of an entry throws, and nothing tells.
+                  let onCommit = nonNull group.Entries.OnCommit
+                  let died = TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)
+
+                  group.Entries.OnCommit <-
+                      fun () ->
+                          died.SetResult()
+                          raise (InvalidOperationException "a bug")
+
+                  group.Entries.Append(LogRecord.New(group.Term, false, ReadOnlySpan [||]), null) |> ignore
+                  use source = new CancellationTokenSource()
+                  let confirming = group.ReadBarrierAsync(source.Token).AsTask()
+                  do! soon died.Task
+                  source.Cancel()
+                  let! _ = soonResult confirming
+                  group.Entries.OnCommit <- onCommit
+                  onCommit.Invoke()
+                  life.Gate.Close()
+                  let stuck = propose group "b" "2"
+                  do! soon life.Gate.Reached
+                  life.Gate.Open()
+                  do! soon (group.Entries.DurableAt 3L)
+                  do! soon (group.MaintainAsync())
+                  time.Advance(TimeSpan.FromSeconds 5.)
+                  do! soon (group.MaintainAsync())
+                  Expect.isNull group.Status.Fault "not yet"
+                  Expect.isFalse stuck.IsCompleted "nobody commits it"
+                  time.Advance(TimeSpan.FromSeconds 6.)
+                  do! soon (group.MaintainAsync())
+                  let! outcome = stuck
+                  Expect.equal outcome.Failure GroupFailure.Unknown "it is in the log"
+                  Expect.isNotNull group.Status.Fault "the status says so"
+                  let! outcome = propose group "c" "3"
+                  Expect.equal outcome.Failure GroupFailure.NoLeader "nothing is taken any more"
+                  let! confirmed = barrier group
+                  Expect.equal confirmed.Failure GroupFailure.NoLeader "nor confirmed"
+                  Expect.equal (get group "a") (Some("1", 1L)) "readers see what was applied"
+              }
+
+          taskCase "a start whose first write fails is refused, and leaves nothing behind"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+                  use life = new Life(directory.Path, Disk())
+                  life.Gate.Fail(IOException "read-only")
+                  let mutable message = ""
+
+                  try
+                      let! _ = life.Start()
+                      ()
+                  with e ->
+                      message <- e.Message
+
+                  Expect.stringContains message "read-only" "the cause"
+                  let! _ = soonResult life.FailStop.Failure
+                  Expect.isEmpty (Directory.GetDirectories(directory.Sub "scratch")) "no shell is left"
               } ]
 
 let private cutting =

@@ -14,24 +14,25 @@ internal sealed class GroupFlusher(EntryLog log, IGroupState state, GroupOptions
 
     public async Task RunAsync()
     {
-        // RocksDB flushes by itself too, when its buffers are full.
         long applied = state.Store.Applied.Index;
         if (applied == Flushed)
-        {
             _unflushedSince = null;
-            return;
-        }
-
-        Volatile.Write(ref _flushed, state.Flushed.Index);
-        if (IsDue(applied))
-        {
-            state.Flush();
-            RaftMetrics.Flushes.Add(1);
-            Volatile.Write(ref _flushed, state.Flushed.Index);
-            _unflushedSince = null;
-        }
-
+        else
+            Flush(applied);
+        // Also when nothing was flushed just now: a clean stop flushes and leaves the cut to the next start.
         await log.CutAsync(Flushed, options.RetainedLogBytes).ConfigureAwait(false);
+    }
+
+    private void Flush(long applied)
+    {
+        // RocksDB flushes by itself too, when its buffers are full.
+        Volatile.Write(ref _flushed, state.Flushed.Index);
+        if (!IsDue(applied))
+            return;
+        state.Flush();
+        RaftMetrics.Flushes.Add(1);
+        Volatile.Write(ref _flushed, state.Flushed.Index);
+        _unflushedSince = null;
     }
 
     private bool IsDue(long applied)

@@ -69,12 +69,14 @@ internal sealed partial class TableGroup : ITableGroup
         get
         {
             LogBounds log = _entries.Bounds;
-            AppliedState applied = _state.Store.Applied;
+            (long bytes, long oldest, string? fault) = Inspect();
             return new GroupStatus(
-                GroupId, LeaderNodeId, Term, log.First, log.Last, log.Commit, applied, _flusher.Flushed,
-                log.Bytes, _state.Bytes, _state.OldestRevision, Fault);
+                GroupId, LeaderNodeId, Term, log.First, log.Last, log.Commit, _state.Store.Applied, _flusher.Flushed, log.Bytes, bytes, oldest, fault);
         }
     }
+
+    /// <summary>The group's log; tests break groups through it.</summary>
+    internal EntryLog Entries => _entries;
 
     /// <summary>Opens the log beside the state, checks both, and starts the group. Takes the state over, also when it fails.</summary>
     /// <exception cref="InvalidDataException">The log is damaged, or it and the state do not fit together.</exception>
@@ -148,6 +150,19 @@ internal sealed partial class TableGroup : ITableGroup
 
     /// <summary>Stops the group without a flush: its state is about to be deleted.</summary>
     public ValueTask DiscardAsync() => StopAsync(flush: false);
+
+    private (long Bytes, long Oldest, string? Fault) Inspect()
+    {
+        try
+        {
+            return (_state.Bytes, _state.OldestRevision, _fault ?? _setting.FailStop.Cause);
+        }
+        catch (ObjectDisposedException)
+        {
+            // Asked while the group was being stopped or dropped.
+            return (0, 0, "The table's group has stopped.");
+        }
+    }
 
     private async Task StartAsync()
     {

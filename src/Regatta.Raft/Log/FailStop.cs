@@ -8,6 +8,7 @@ internal sealed class FailStop : IDisposable
 {
     private readonly TaskCompletionSource<string> _failure = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _stop = new();
+    private volatile string? _cause;
 
     public FailStop() => Token = _stop.Token;
 
@@ -17,16 +18,16 @@ internal sealed class FailStop : IDisposable
     /// <summary>Cancelled on failure, for those who wait for something that will not come any more.</summary>
     public CancellationToken Token { get; }
 
-    /// <summary>Null while all is well.</summary>
-    public string? Cause { get; private set; }
+    /// <summary>Null while all is well. A plain read: asked before every write.</summary>
+    public string? Cause => _cause;
 
     public void Trigger(string cause)
     {
         lock (_failure)
         {
-            if (Cause is not null)
+            if (_cause is not null)
                 return;
-            Cause = cause;
+            _cause = cause;
         }
 
         _failure.SetResult(cause);
