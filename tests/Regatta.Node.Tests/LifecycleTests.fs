@@ -249,6 +249,8 @@ let tests =
                           "grpc_server_handling_seconds_count{grpc_service=\"regatta.v1.KV\",grpc_method=\"Put\"} 1"
                           "histogram"
 
+                      Expect.exists lines (fun line -> line.StartsWith "regatta_raft_log_syncs_total ") "the engine's counters"
+
                       let sample =
                           Text.RegularExpressions.Regex "^[a-z_]+(\\{[a-z_]+=\"[^\"]*\"(,[a-z_]+=\"[^\"]*\")*\\})? -?[0-9.eE+-]+$"
 

@@ -1,9 +1,10 @@
 module Regatta.Node.Tests.OverloadTests
 
+open System.Threading
 open System.Threading.Tasks
 open Expecto
 open Grpc.Core
-open Regatta.Raft
+open Regatta.Protocol.V1
 
 let tests =
     testList
@@ -18,8 +19,37 @@ let tests =
                       Expect.isGreaterThan refused 0 "some were refused"
                       Expect.isGreaterThan taken 0 "some were taken"
                       Expect.equal (refused + taken) 500 $"nothing else: %A{codes}"
-                      let! status = node.Clients.Cluster.StatusAsync(Regatta.Protocol.V1.StatusRequest())
+                      let! status = node.Clients.Cluster.StatusAsync(StatusRequest())
                       Expect.equal status.Tables["t"].Revision (uint64 taken) "a refused write did nothing"
+                  }))
+
+          Nodes.test "a client that takes nothing for too long loses its view, and does not take that for the end" (fun () ->
+              Nodes.using [ "tables.names", "t"; "api.stall-timeout", "300ms" ] (fun node ->
+                  task {
+                      let value = Bytes.ofLength 1_000_000
+
+                      for i in 0..29 do
+                          let! _ =
+                              node.Clients.Kv.PutAsync(PutRequest(Table = Bytes.text "t", Key = Bytes.text $"k{i:D2}", Value = value))
+
+                          ()
+
+                      use call =
+                          node.Clients.Kv.IterateRange(RangeRequest(Table = Bytes.text "t", Key = Bytes.zero, RangeEnd = Bytes.zero))
+
+                      let! _ = call.ResponseStream.MoveNext CancellationToken.None
+                      // Nothing more is taken until the node has given up.
+                      do! node.Node.Iterations.IdleAsync CancellationToken.None
+
+                      let! status =
+                          Status.ofCall (
+                              task {
+                                  while! call.ResponseStream.MoveNext CancellationToken.None do
+                                      ()
+                              }
+                          )
+
+                      Expect.equal status.StatusCode StatusCode.Cancelled "cut off, and not taken for the end of the range"
                   }))
 
           Nodes.test "below the low-water mark of the disk writes are refused, reads go on, and the node says so" (fun () ->

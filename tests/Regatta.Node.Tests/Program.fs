@@ -13,6 +13,7 @@ let main argv =
               TableNameTests.tests
               ReferenceDocsTests.tests
               CallCatalogueTests.tests
+              CatalogueTests.tests
               KvTests.tests
               TablesTests.tests
               LifecycleTests.tests

@@ -22,4 +22,17 @@ internal sealed class ServedTable(string name, Incarnation incarnation, ITableGr
         RaftTerm = (ulong)Group.Term,
         RaftLeaderId = (ulong)Group.LeaderNodeId,
     };
+
+    /// <summary>The group's status; null once the table is being deleted or the node stops.</summary>
+    public GroupStatus? TryStatus()
+    {
+        try
+        {
+            return Group.Status;
+        }
+        catch (ObjectDisposedException)
+        {
+            return null;
+        }
+    }
 }

@@ -20,6 +20,10 @@ internal static class ApiServer
     private const int ConnectionWindowBytes = 4 << 20;
     private const int StreamWindowBytes = 1 << 20;
 
+    // A client that is gone without a word must not hold its calls, and the views behind them, open.
+    private static readonly TimeSpan PingAfterSilence = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(20);
+
     public static WebServer Build(NodeOptions options, GrpcServices services, CallGuard guard, ILoggerFactory loggers)
     {
         WebApplicationBuilder builder = WebServer.NewBuilder(loggers, kestrel =>
@@ -28,6 +32,8 @@ internal static class ApiServer
             kestrel.Limits.MaxConcurrentConnections = options.ApiMaxConcurrentConnections == 0 ? null : options.ApiMaxConcurrentConnections;
             kestrel.Limits.MaxRequestBodySize = options.MaxRequestBytes + BodyOverhead;
             kestrel.Limits.Http2.MaxStreamsPerConnection = (int)options.ApiMaxConcurrentStreams;
+            kestrel.Limits.Http2.KeepAlivePingDelay = PingAfterSilence;
+            kestrel.Limits.Http2.KeepAlivePingTimeout = PingTimeout;
             kestrel.Limits.Http2.InitialConnectionWindowSize = ConnectionWindowBytes;
             kestrel.Limits.Http2.InitialStreamWindowSize = StreamWindowBytes;
         });

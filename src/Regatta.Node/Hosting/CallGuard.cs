@@ -19,9 +19,12 @@ internal sealed partial class CallGuard(CallStatistics statistics, ILogger<CallG
         {
             case RpcException status:
                 return status;
-            case StorageCorruptionException damage:
-                LogDamage(damage, context.Method);
-                return new RpcException(new Status(StatusCode.DataLoss, damage.Message));
+            case StorageCorruptionException or InvalidDataException:
+                LogDamage(exception, context.Method);
+                return new RpcException(new Status(StatusCode.DataLoss, exception.Message));
+            case StorageException:
+                LogUnreadable(exception, context.Method);
+                return new RpcException(new Status(StatusCode.Internal, exception.Message));
             case OperationCanceledException or IOException when context.CancellationToken.IsCancellationRequested:
                 return new RpcException(new Status(StatusCode.Cancelled, "the call was cancelled"));
             case ObjectDisposedException:
@@ -34,6 +37,9 @@ internal sealed partial class CallGuard(CallStatistics statistics, ILogger<CallG
 
     [LoggerMessage(LogLevel.Critical, "{Method} met damaged data. Restore the table from a backup or from another node.")]
     private partial void LogDamage(Exception e, string method);
+
+    [LoggerMessage(LogLevel.Error, "{Method} could not read its table. Look after the disk.")]
+    private partial void LogUnreadable(Exception e, string method);
 
     [LoggerMessage(LogLevel.Error, "{Method} failed in a way that it must not: please report this.")]
     private partial void LogBug(Exception e, string method);

@@ -81,7 +81,11 @@ internal sealed partial class NodeParts
     private async Task StartCoreAsync(NodeOptions options, OpenGroups openGroups, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
     {
         NodeDirectory directory = NodeDirectory.Open(options.DataDirectory, NodeRole.Leader, options.RaftNodeId, history: null);
-        OnClose(() => { directory.Dispose(); return Task.CompletedTask; });
+        OnClose(() =>
+        {
+            directory.Dispose();
+            return Task.CompletedTask;
+        });
         Rest = RestServer.Build(options, Readiness, () => _writeMetrics, loggers);
         await StartServerAsync(Rest, "rest.address", options.RestAddress, time, cancellationToken);
         Groups = await openGroups(directory, options, loggers, time);
@@ -93,10 +97,17 @@ internal sealed partial class NodeParts
         CallGuard guard = new(statistics, loggers.CreateLogger<CallGuard>());
         GrpcServices services = Services(options, catalogue, addresses, new NodeInfo(directory, time), time);
         NodeMetrics metrics = new(Served, Readiness, Iterations, () => FreeSpace.BytesAvailable(directory.Root));
-        OnClose(() => { metrics.Dispose(); return Task.CompletedTask; });
+        EngineMetrics engine = new();
+        OnClose(() =>
+        {
+            metrics.Dispose();
+            engine.Dispose();
+            return Task.CompletedTask;
+        });
         _writeMetrics = text =>
         {
-            PrometheusText.Write(metrics.Meter, text);
+            metrics.Write(text);
+            engine.Write(text);
             CallMetricsText.Write(statistics, text);
         };
 
@@ -119,8 +130,6 @@ internal sealed partial class NodeParts
         await BarrierAsync(group, cancellationToken);
         await CreateNamedAsync(catalogue, options.TablesNames, cancellationToken);
         CatalogueRevision = await Reconciler.PassAsync(cancellationToken);
-        foreach (ServedTable table in Served.Snapshot.Tables)
-            await BarrierAsync(table.Group, cancellationToken);
         return catalogue;
     }
 
@@ -148,7 +157,7 @@ internal sealed partial class NodeParts
         Limits limits = new((int)options.MaxKeyBytes, (int)options.MaxValueBytes, (int)options.MaxRequestBytes, (int)options.MaxTxnOperations);
         int pageBytes = (int)options.PageBytes;
         CallDeadlines deadlines = new(options.ApiDefaultDeadline, time);
-        Iterations = new Iterations(Served, limits, pageBytes, (int)options.MaxIterations, deadlines);
+        Iterations = new Iterations(Served, limits, pageBytes, (int)options.MaxIterations, options.ApiStallTimeout, deadlines);
         KvService kv = new(
             new PointReads(Served, limits, deadlines),
             new RangeReads(Served, limits, pageBytes, deadlines),

@@ -5,14 +5,16 @@ namespace Regatta.Node;
 
 /// <summary>
 /// The web server's view of the node's log: warnings and worse. Its messages for single requests stay out altogether: a client's mistake is no
-/// event of the node's, and being asked whether to log costs each call a scope and an activity.
+/// event of the node's, and being asked whether to log costs each call a scope and an activity. So does what it says of a failed start: whoever
+/// starts the node gets that as an exception.
 /// </summary>
 internal sealed class QuietLoggers(ILoggerFactory loggers) : ILoggerFactory
 {
-    private static readonly string[] PerRequest = ["Microsoft.AspNetCore.Hosting.Diagnostics", "Microsoft.AspNetCore.Routing", "Grpc.AspNetCore.Server"];
+    private static readonly string[] Silent =
+        ["Microsoft.AspNetCore.Hosting.Diagnostics", "Microsoft.AspNetCore.Routing", "Microsoft.Extensions.Hosting", "Grpc.AspNetCore.Server"];
 
     public ILogger CreateLogger(string categoryName) =>
-        PerRequest.Any(prefix => categoryName.StartsWith(prefix, StringComparison.Ordinal))
+        Silent.Any(prefix => categoryName.StartsWith(prefix, StringComparison.Ordinal))
             ? NullLogger.Instance
             : new Threshold(loggers.CreateLogger(categoryName));
 

@@ -81,7 +81,8 @@ public sealed partial class RegattaNode : IAsyncDisposable
         Task ended = await Task.WhenAny(_parts.Groups.Failure, _reconciling);
         if (_background.IsCancellationRequested)
             return;
-        string cause = ended == _reconciling
+        // A failed disk ends the catalogue's group, too: then the disk is the cause.
+        string cause = ended == _reconciling && !_parts.Groups.Failure.IsCompleted
             ? $"the catalogue cannot be followed: {_reconciling.Exception?.GetBaseException().Message ?? "its group has stopped"}"
             : await _parts.Groups.Failure;
         _parts.Served.Close("the node has failed and is stopping: " + cause);
@@ -100,13 +101,19 @@ public sealed partial class RegattaNode : IAsyncDisposable
     {
         _parts.Served.Close("the node is stopping; try another one");
         LogStopping(exit.Reason);
-        await _background.CancelAsync();
-        await _parts.StopAsync(_time, cutShort);
-        await _reconciling.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await _watching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        LogStopped(exit.Code);
-        _background.Dispose();
-        _stopped.TrySetResult(exit);
+        try
+        {
+            await _background.CancelAsync();
+            await _parts.StopAsync(_time, cutShort);
+            await _reconciling.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await _watching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            _background.Dispose();
+        }
+        finally
+        {
+            LogStopped(exit.Code);
+            _stopped.TrySetResult(exit);
+        }
     }
 
     [LoggerMessage(LogLevel.Information, "Node {NodeId} serves {Tables} tables: clients at {Api}, health and metrics at {Rest}.")]

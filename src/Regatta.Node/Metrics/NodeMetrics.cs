@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using System.Globalization;
+using System.Text;
 using Regatta.Raft;
 
 namespace Regatta.Node;
@@ -10,8 +11,15 @@ namespace Regatta.Node;
 /// </summary>
 internal sealed class NodeMetrics : IDisposable
 {
+    private readonly Lock _gate = new();
+    private readonly ServedTables _served;
+
+    // Asked for once for all gauges of one answer.
+    private (ServedTable Table, GroupStatus Status)[] _statuses = [];
+
     public NodeMetrics(ServedTables served, Readiness readiness, Iterations iterations, Func<long> freeBytes)
     {
+        _served = served;
         Meter = new Meter("Regatta.Node", version: null, tags: null, scope: this);
         Gauge("regatta_applied_index", "Raft index up to which the table's state is built.", status => status.Applied.Index);
         Gauge("regatta_commit_index", "Greatest Raft index known to be committed.", status => status.CommitIndex);
@@ -29,15 +37,34 @@ internal sealed class NodeMetrics : IDisposable
         Meter.CreateObservableGauge("regatta_disk_free_bytes", freeBytes, null, "Free bytes on the file system of the data directory.");
 
         void Gauge(string name, string help, Func<GroupStatus, long> read) =>
-            Meter.CreateObservableGauge(name, () => served.Snapshot.Tables.Select(table => Measure(table, read)), null, help);
+            Meter.CreateObservableGauge(name, () => _statuses.Select(one => Measure(one.Table, read(one.Status))), null, help);
     }
 
-    public Meter Meter { get; }
+    private Meter Meter { get; }
+
+    /// <summary>All values of this moment, in Prometheus' text format. Thread-safe.</summary>
+    public void Write(StringBuilder text)
+    {
+        lock (_gate)
+        {
+            _statuses = [.. Statuses()];
+            PrometheusText.Write(Meter, text);
+        }
+    }
 
     public void Dispose() => Meter.Dispose();
 
-    private static Measurement<long> Measure(ServedTable table, Func<GroupStatus, long> read) => new(
-        read(table.Group.Status),
+    private IEnumerable<(ServedTable, GroupStatus)> Statuses()
+    {
+        foreach (ServedTable table in _served.Snapshot.Tables)
+        {
+            if (table.TryStatus() is { } status)
+                yield return (table, status);
+        }
+    }
+
+    private static Measurement<long> Measure(ServedTable table, long value) => new(
+        value,
         new("table", table.Name),
         new("shard_id", table.Group.GroupId.ToString(CultureInfo.InvariantCulture)));
 }

@@ -34,6 +34,9 @@ public sealed record NodeOptions
     /// <summary>For requests that come without a deadline.</summary>
     public TimeSpan ApiDefaultDeadline { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>How long a stream waits for its client to take a page.</summary>
+    public TimeSpan ApiStallTimeout { get; init; } = TimeSpan.FromMinutes(5);
+
     public ListenAddress RestAddress { get; init; } = new(IPAddress.Loopback, 8079);
 
     public TimeSpan RestReadTimeout { get; init; } = TimeSpan.FromSeconds(5);

@@ -36,6 +36,8 @@ public static partial class OptionCatalog
             1, 1_000_000, "The most calls that are open at a time on one connection; clients queue further ones on their side.", "calls"),
         Ranged("api.default-deadline", OptionKinds.Duration, o => o.ApiDefaultDeadline, (o, v) => o with { ApiDefaultDeadline = v },
             Millisecond, TimeSpan.FromHours(1), "How long a call may take whose client sets no deadline; streams are not bounded by it."),
+        Ranged("api.stall-timeout", OptionKinds.Duration, o => o.ApiStallTimeout, (o, v) => o with { ApiStallTimeout = v },
+            Millisecond, TimeSpan.FromDays(1), "How long IterateRange waits for its client to take a page before it cancels the call and closes its view."),
         Option("rest.address", OptionKinds.Address, o => o.RestAddress, (o, v) => o with { RestAddress = v },
             "Where /healthz, /readyz and /metrics are served (HTTP)."),
         Ranged("rest.read-timeout", OptionKinds.Duration, o => o.RestReadTimeout, (o, v) => o with { RestReadTimeout = v },

@@ -31,7 +31,11 @@ internal sealed class ClusterService(NodeOptions options, NodeAddresses addresse
         TableSnapshot tables = served.Snapshot;
         foreach (ServedTable table in tables.Tables)
         {
-            GroupStatus status = table.Group.Status;
+            if (table.TryStatus() is not { } status)
+            {
+                reply.Errors.Add($"table '{table.Name}' is being closed");
+                continue;
+            }
             reply.Tables.Add(table.Name, Describe(table, status));
             if (status.Fault is { } fault)
                 reply.Errors.Add($"table '{table.Name}': {fault}");

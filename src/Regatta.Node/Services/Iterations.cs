@@ -8,7 +8,7 @@ namespace Regatta.Node;
 /// IterateRange: all pages from one view. The next page is read when the client has taken the one before, so a slow client costs one
 /// page and the view; how many of these there may be is bounded.
 /// </summary>
-internal sealed class Iterations(ServedTables tables, Limits limits, int pageBytes, int most, CallDeadlines deadlines)
+internal sealed class Iterations(ServedTables tables, Limits limits, int pageBytes, int most, TimeSpan stallTimeout, CallDeadlines deadlines)
 {
     private readonly Lock _gate = new();
     private TaskCompletionSource _idle = Completed();
@@ -40,8 +40,9 @@ internal sealed class Iterations(ServedTables tables, Limits limits, int pageByt
         {
             await StreamAsync(query, table, replies, context);
         }
-        catch (OperationCanceledException) when (context.CancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
+            // Whoever stalls gets no sentence: behind a message that does not go out there is no way for one.
             throw new RpcException(new Status(StatusCode.Cancelled, "the call was cancelled or its deadline passed; the pages before were complete"));
         }
         finally
@@ -56,8 +57,13 @@ internal sealed class Iterations(ServedTables tables, Limits limits, int pageByt
     {
         using ITableView view = table.Group.Reader.OpenView();
         using RangeReader reader = new(view, query, pageBytes, context.CancellationToken);
+        using CancellationTokenSource stalled = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
         while (reader.NextPage() is { } page)
-            await replies.WriteAsync(Reply(page, view, table), context.CancellationToken);
+        {
+            stalled.CancelAfter(stallTimeout);
+            await replies.WriteAsync(Reply(page, view, table), stalled.Token);
+            stalled.CancelAfter(Timeout.InfiniteTimeSpan);
+        }
     }
 
     private static TaskCompletionSource Completed()
