@@ -130,6 +130,7 @@ let private rounds =
                   use failStop = new FailStop()
                   let gate = WriteGate()
                   use store = openStore directory.Path failStop (Some gate)
+                  use _ = gate.OpenAtEnd()
                   gate.Close()
                   let first = enqueue store [ LogOp.Put(1L, 1L, sealedRecord 1L 1L 1L [||]) ]
                   do! soon gate.Reached
@@ -251,6 +252,7 @@ let private failing =
                   use failStop = new FailStop()
                   let gate = WriteGate()
                   use store = openStore directory.Path failStop (Some gate)
+                  use _ = gate.OpenAtEnd()
                   let record = sealedRecord 1L 1L 1L (payload 1 1000)
                   do! store.Budget.TakeAsync(int64 record.Length, Threading.CancellationToken.None)
                   Expect.equal store.Budget.Taken (int64 record.Length) "taken"

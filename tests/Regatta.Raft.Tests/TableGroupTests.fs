@@ -125,6 +125,8 @@ type Life(directory: string, disk: Disk, options: GroupOptions, time: TimeProvid
         member _.DisposeAsync() =
             ValueTask(
                 task {
+                    gate.Open()
+
                     match group with
                     | null -> ()
                     | started -> do! soon (started.DisposeAsync().AsTask())
