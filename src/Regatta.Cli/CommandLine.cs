@@ -19,9 +19,15 @@ internal static class CommandLine
             if (MistypedOption(parsed) is { } mistyped)
                 return RefuseOption(mistyped, parsed, surroundings);
             using StreamWriter output = new(surroundings.Output, leaveOpen: true);
-            return await parsed.InvokeAsync(
-                new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null, Output = output, Error = surroundings.Error },
-                interrupted);
+            InvocationConfiguration configuration = new()
+            {
+                EnableDefaultExceptionHandler = false,
+                // Signals are ours: a node needs longer to stop than the library would give it.
+                ProcessTerminationTimeout = null,
+                Output = output,
+                Error = surroundings.Error,
+            };
+            return await parsed.InvokeAsync(configuration, interrupted);
         }
         catch (Exception e)
         {
@@ -30,7 +36,9 @@ internal static class CommandLine
     }
 
     /// <param name="surroundings">What the commands act on.</param>
-    /// <param name="withNodeOptions">Whether `leader` needs its options: making them loads the node, which costs other commands more than all else they do.</param>
+    /// <param name="withNodeOptions">
+    /// Whether `leader` needs its options: making them loads the node, which costs other commands more than all else they do.
+    /// </param>
     public static RootCommand Tree(Surroundings surroundings, bool withNodeOptions)
     {
         CommonOptions common = new(surroundings);
@@ -69,7 +77,8 @@ internal static class CommandLine
     {
         string path = Path(parsed.CommandResult);
         string question = Nearest.Question(word, Options(parsed.CommandResult));
-        ErrorReport.Write(surroundings.Error, $"`{path}` has no option {word}{question}", $"see `{path} --help`; if it is a key or a value, write -- before it");
+        ErrorReport.Write(
+            surroundings.Error, $"`{path}` has no option {word}{question}", $"see `{path} --help`; if it is a key or a value, write -- before it");
         return ExitCode.Usage;
     }
 

@@ -4,8 +4,8 @@ using Grpc.Core;
 namespace Regatta.Client;
 
 /// <summary>
-/// Runs calls with deadline and failover. A read goes to the next endpoint when a node is unavailable; a write only when it cannot have been sent.
-/// Cancellation by the caller is an <see cref="OperationCanceledException"/>, everything else a <see cref="RegattaException"/>.
+/// Runs calls with deadline and failover. A read goes to the next endpoint when a node is unavailable; a write only when it cannot have been
+/// sent. Cancellation by the caller is an <see cref="OperationCanceledException"/>, everything else a <see cref="RegattaException"/>.
 /// </summary>
 internal sealed class CallRunner(ClientOptions options) : IDisposable
 {
@@ -19,7 +19,8 @@ internal sealed class CallRunner(ClientOptions options) : IDisposable
         UnaryAsync(call, isWrite: true, token);
 
     /// <summary>
-    /// A stream of replies. Fails over until the first message; after it, another node's stream would be another point in history, so it ends with an error.
+    /// A stream of replies. Fails over until the first message; after it, another node's stream would be another point in history, so it ends
+    /// with an error.
     /// </summary>
     public async IAsyncEnumerable<TReply> StreamAsync<TReply>(
         Func<CallInvoker, CallOptions, AsyncServerStreamingCall<TReply>> call, [EnumeratorCancellation] CancellationToken token)

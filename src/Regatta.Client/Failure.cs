@@ -13,7 +13,7 @@ internal static class Failure
     public static RegattaException Of(RpcException e, Endpoint endpoint, bool isWrite)
     {
         if (NeverSent(e))
-            return new(FailureKind.Unreachable, e.StatusCode, $"no node answers at {endpoint} ({Cause(e)})", "is a node running there, and is the address right?", e);
+            return Unreachable(e, endpoint);
         return e.StatusCode switch
         {
             StatusCode.InvalidArgument or StatusCode.FailedPrecondition or StatusCode.NotFound or StatusCode.AlreadyExists or StatusCode.OutOfRange
@@ -25,6 +25,9 @@ internal static class Failure
             _ => new(FailureKind.Refused, e.StatusCode, Detail(e), "", e),
         };
     }
+
+    private static RegattaException Unreachable(RpcException e, Endpoint endpoint) => new(
+        FailureKind.Unreachable, e.StatusCode, $"no node answers at {endpoint} ({Cause(e)})", "is a node running there, and is the address right?", e);
 
     private static string Detail(RpcException e) => e switch
     {

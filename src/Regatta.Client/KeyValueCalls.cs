@@ -4,7 +4,9 @@ using Regatta.Protocol.V1;
 
 namespace Regatta.Client;
 
-/// <summary>The KV service. All calls throw <see cref="RegattaException"/>, or <see cref="OperationCanceledException"/> when the caller cancels.</summary>
+/// <summary>
+/// The KV service. All calls throw <see cref="RegattaException"/>, or <see cref="OperationCanceledException"/> when the caller cancels.
+/// </summary>
 public sealed class KeyValueCalls
 {
     private readonly CallRunner _runner;

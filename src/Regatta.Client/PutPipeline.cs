@@ -4,8 +4,8 @@ using Regatta.Protocol.V1;
 namespace Regatta.Client;
 
 /// <summary>
-/// Writes many records with a bounded number of puts in flight. Records of one key are written in their order: the next one waits for the one before.
-/// Use an instance for one run.
+/// Writes many records with a bounded number of puts in flight. Records of one key are written in their order: the next one waits for the one
+/// before. Use an instance for one run.
 /// </summary>
 /// <param name="client">Not disposed.</param>
 /// <param name="table">The table's name.</param>
@@ -27,8 +27,8 @@ public sealed class PutPipeline(RegattaClient client, string table, int window) 
     public long Written => Interlocked.Read(ref _written);
 
     /// <summary>
-    /// Writes until the records end, one fails or <paramref name="token"/> is cancelled. What is in flight then is still awaited (each put has its own
-    /// deadline), so that the result is exact: every record before the first failure was written.
+    /// Writes until the records end, one fails or <paramref name="token"/> is cancelled. What is in flight then is still awaited (each put has
+    /// its own deadline), so that the result is exact: every record before the first failure was written.
     /// </summary>
     /// <param name="records">In order of their positions.</param>
     /// <param name="skipRefused">Go on behind records that the node refuses. Other failures always end the run.</param>

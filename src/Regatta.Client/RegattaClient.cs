@@ -1,8 +1,8 @@
 namespace Regatta.Client;
 
 /// <summary>
-/// A site's KV, Tables and Cluster calls. Requests and replies are the protocol's own messages; what this adds is failover, deadlines, one kind of error and bulk
-/// writes. Opens connections when they are needed. Thread-safe.
+/// A site's KV, Tables and Cluster calls. Requests and replies are the protocol's own messages; what this adds is failover, deadlines, one kind
+/// of error and bulk writes. Opens connections when they are needed. Thread-safe.
 /// </summary>
 public sealed class RegattaClient : IDisposable
 {

@@ -244,6 +244,31 @@ let private load =
                   Expect.isLessThan site.State.Keys.Count 100 "it stopped"
               })
 
+          testCaseTask "shows its progress on a terminal's standard error, without colours when NO_COLOR says so" (fun () ->
+              task {
+                  use! site = start ()
+                  let text = String.concat "\n" [ for i in 1..200 -> record $"k{i}" "v" ]
+
+                  let load environment terminal =
+                      Run.withSetup
+                          { Run.plain with
+                              Environment = [ "REGATTA_ENDPOINTS", site.Endpoint ] @ environment
+                              Input = Bytes.ofText text
+                              Terminal = terminal }
+                          [ "kv"; "load"; "-" ]
+
+                  let coloured = System.Text.RegularExpressions.Regex @"\x1b\[[0-9;]*m"
+                  let! shown = load [] true
+                  Expect.equal (shown.Code, shown.Output) (ExitCode.Ok, "written 200\nfailed 0\n") "output"
+                  Expect.stringContains shown.Errors "records" "a bar"
+                  Expect.isTrue (coloured.IsMatch shown.Errors) "in colour"
+                  let! plain = load [ "NO_COLOR", "1" ] true
+                  Expect.stringContains plain.Errors "records" "a bar"
+                  Expect.isFalse (coloured.IsMatch plain.Errors) "without colour"
+                  let! quiet = load [] false
+                  Expect.equal quiet.Errors "" "nothing where there is no terminal"
+              })
+
           testCaseTask "reads what kv range -o jsonl prints" (fun () ->
               task {
                   use! first = start ()

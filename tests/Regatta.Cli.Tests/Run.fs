@@ -41,7 +41,7 @@ let surroundingsWith (input: Stream) (setup: Setup) (output: Stream) (errors: Te
         Output = output,
         OutputIsTerminal = setup.Terminal,
         Error = errors,
-        ErrorIsTerminal = false,
+        ErrorIsTerminal = setup.Terminal,
         Environment = environment
     )
 

@@ -5,8 +5,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Regatta.Cli;
 
 /// <summary>
-/// A file that appears whole and durable, or not at all: written under another name in its directory, synced, renamed. Dispose without
-/// <see cref="Commit"/> leaves nothing behind. Devices and pipes are written directly.
+/// A file that appears whole and durable, or not at all: written under another name in its directory, synced, renamed. Dispose without <see
+/// cref="Commit"/> leaves nothing behind. Devices and pipes are written directly.
 /// </summary>
 internal sealed partial class AtomicFile : IDisposable
 {
@@ -30,7 +30,7 @@ internal sealed partial class AtomicFile : IDisposable
 
     public Stream Stream => _stream;
 
-    /// <exception cref="IOException">It could not be made durable; nothing has changed at the target.</exception>
+    /// <exception cref="IOException">It could not be made durable. The target is the old file or the whole new one.</exception>
     public void Commit()
     {
         if (_temporary is null)

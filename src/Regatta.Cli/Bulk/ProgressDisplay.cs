@@ -47,6 +47,6 @@ internal static class ProgressDisplay
         Out = new AnsiConsoleOutput(surroundings.Error),
         Ansi = AnsiSupport.Yes,
         Interactive = InteractionSupport.Yes,
-        ColorSystem = surroundings.Environment.TryGetValue("NO_COLOR", out string? value) && value.Length > 0 ? ColorSystemSupport.NoColors : ColorSystemSupport.Standard,
+        ColorSystem = surroundings.WithoutColors ? ColorSystemSupport.NoColors : ColorSystemSupport.Standard,
     });
 }

@@ -4,8 +4,8 @@ using Google.Protobuf;
 namespace Regatta.Cli;
 
 /// <summary>
-/// One line of <c>kv load</c>: an object with "key" or "key_b64" and "value" or "value_b64". The revisions that <c>kv range -o jsonl</c> prints are ignored; any other field is an
-/// error, for it would be a mistyped one.
+/// One line of <c>kv load</c>: an object with "key" or "key_b64" and "value" or "value_b64". The revisions that <c>kv range -o jsonl</c> prints
+/// are ignored; any other field is an error, for it would be a mistyped one.
 /// </summary>
 internal static class RecordLine
 {

@@ -11,7 +11,8 @@ internal static class ClusterCommands
 
     private static readonly Column[] StatusColumns =
     [
-        new("table"), new("leader"), new("term"), new("revision"), new("committed_index"), new("applied_index"), new("durable_index"), new("log_bytes"), new("db_bytes"),
+        new("table"), new("leader"), new("term"), new("revision"), new("committed_index"), new("applied_index"), new("durable_index"),
+        new("log_bytes"), new("db_bytes"),
     ];
 
     public static Command Create(CommonOptions common, Surroundings surroundings)
@@ -66,7 +67,7 @@ internal static class ClusterCommands
 
     private static IEnumerable<object[]> Settings(StatusResponse reply) => (reply.Config?.Fields ?? [])
         .OrderBy(field => field.Key, StringComparer.Ordinal)
-        .Select(field => (object[])[field.Key, field.Value.KindCase == Google.Protobuf.WellKnownTypes.Value.KindOneofCase.StringValue ? field.Value.StringValue : field.Value.ToString()]);
+        .Select(field => (object[])[field.Key, field.Value.HasStringValue ? field.Value.StringValue : field.Value.ToString()]);
 
     private static IEnumerable<object[]> Tables(StatusResponse reply) => reply.Tables
         .OrderBy(table => table.Key, StringComparer.Ordinal)

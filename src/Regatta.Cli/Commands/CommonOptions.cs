@@ -65,7 +65,11 @@ internal sealed class CommonOptions(Surroundings surroundings)
     {
         List<Endpoint> endpoints = [];
         foreach (string text in parsed.GetValue(Endpoints)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
-            endpoints.Add(Endpoint.TryParse(text, out Endpoint? endpoint, out string? error) ? endpoint : throw CommandException.Usage("--endpoints: " + error));
+        {
+            if (!Endpoint.TryParse(text, out Endpoint? endpoint, out string? error))
+                throw CommandException.Usage("--endpoints: " + error);
+            endpoints.Add(endpoint);
+        }
         if (endpoints.Count == 0)
             throw CommandException.Usage("--endpoints names no endpoint", "write HOST:PORT,HOST:PORT...");
         if (!Duration.TryParse(parsed.GetValue(Timeout)!, out TimeSpan timeout))

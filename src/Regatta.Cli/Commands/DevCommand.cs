@@ -31,8 +31,15 @@ internal static class DevCommand
             Description = "Where the data stays from one run to the next. [default: regatta/dev under XDG_STATE_HOME or ~/.local/state]",
             HelpName = "DIR",
         };
-        Option<string> level = new("--log-level") { Description = "DEBUG, INFO, WARN or ERROR.", HelpName = "LEVEL", DefaultValueFactory = _ => "WARN" };
-        Command command = new("dev", "Run a node for development on 127.0.0.1, until Ctrl-C or SIGTERM. It makes a table `default` and prints `ready` when every table accepts writes.")
+        Option<string> level = new("--log-level")
+        {
+            Description = "DEBUG, INFO, WARN or ERROR.",
+            HelpName = "LEVEL",
+            DefaultValueFactory = _ => "WARN",
+        };
+        Command command = new("dev",
+            "Run a node for development on 127.0.0.1, until Ctrl-C or SIGTERM. It makes a table `default` and prints `ready` when every table "
+                + "accepts writes.")
         {
             nodes, sites, port, directory, level,
         };
@@ -52,7 +59,9 @@ internal static class DevCommand
         // The XDG specification: a relative path is to be ignored.
         if (string.IsNullOrEmpty(state) || !Path.IsPathFullyQualified(state))
         {
-            string home = environment.GetValueOrDefault("HOME") is { Length: > 0 } given ? given : Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+            string home = environment.GetValueOrDefault("HOME") is { Length: > 0 } given
+                ? given
+                : Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
             state = home.Length > 0
                 ? Path.Combine(home, ".local", "state")
                 : throw CommandException.Usage("there is no home directory to keep the data in", "give --data-dir");
@@ -88,7 +97,10 @@ internal static class DevCommand
         if (nodes < 1 || sites < 1)
             throw CommandException.Usage("--nodes and --sites must be at least 1");
         if (nodes > 1)
-            throw CommandException.Usage($"--nodes {nodes}: several nodes in a site come with a later version; this one runs a single node", "leave --nodes out");
+        {
+            throw CommandException.Usage(
+                $"--nodes {nodes}: several nodes in a site come with a later version; this one runs a single node", "leave --nodes out");
+        }
         if (sites > 1)
             throw CommandException.Usage($"--sites {sites}: follower sites come with a later version; this one runs the leader site only", "leave --sites out");
     }

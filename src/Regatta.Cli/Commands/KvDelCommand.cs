@@ -10,7 +10,11 @@ internal static class KvDelCommand
     public static Command Create(CommonOptions common, Surroundings surroundings)
     {
         Argument<string> key = new("KEY") { Description = "The key." };
-        Argument<string?> end = new("RANGE_END") { Description = "Delete the keys from KEY up to, but not including, this one.", Arity = ArgumentArity.ZeroOrOne };
+        Argument<string?> end = new("RANGE_END")
+        {
+            Description = "Delete the keys from KEY up to, but not including, this one.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
         Option<bool> prefix = new("--prefix") { Description = "Delete all keys that begin with KEY." };
         Option<bool> previous = new("--prev-kv") { Description = "Print the pairs that are deleted, and their number." };
         Option<bool> count = new("--count") { Description = "Print how many keys were deleted." };

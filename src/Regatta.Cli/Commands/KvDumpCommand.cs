@@ -11,11 +11,20 @@ internal static class KvDumpCommand
 {
     public static Command Create(CommonOptions common, Surroundings surroundings)
     {
-        Argument<string> file = new("FILE") { Description = "Where to; it appears only when it is complete. - is standard output.", DefaultValueFactory = _ => "-" };
+        Argument<string> file = new("FILE")
+        {
+            Description = "Where to; it appears only when it is complete. - is standard output.",
+            DefaultValueFactory = _ => "-",
+        };
         Option<string?> prefix = new("--prefix") { Description = "Only keys that begin with this.", HelpName = "PREFIX" };
-        Option<bool> local = new("--local") { Description = "Take the node's own state. Without it the dump has every write that was acknowledged before, by whichever node." };
+        Option<bool> local = new("--local")
+        {
+            Description = "Take the node's own state. Without it the dump has every write that was acknowledged before, by whichever node.",
+        };
         Option<bool> escaped = BytesArgument.MakeEscapedOption();
-        Command command = new("dump", "Write all keys and values as JSON lines, from one point in the table's history, in the form that `kv load` reads; the same bytes for the same state.")
+        Command command = new("dump",
+            "Write all keys and values as JSON lines, from one point in the table's history, in the form that `kv load` reads; the same bytes "
+                + "for the same state.")
         {
             file, prefix, local, escaped,
         };

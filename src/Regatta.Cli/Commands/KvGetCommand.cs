@@ -9,11 +9,16 @@ internal static class KvGetCommand
     public static Command Create(CommonOptions common, Surroundings surroundings)
     {
         Argument<string> key = new("KEY") { Description = "The key." };
-        Argument<string?> end = new("RANGE_END") { Description = "Read the keys from KEY up to, but not including, this one.", Arity = ArgumentArity.ZeroOrOne };
+        Argument<string?> end = new("RANGE_END")
+        {
+            Description = "Read the keys from KEY up to, but not including, this one.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
         Option<bool> prefix = new("--prefix") { Description = "Read all keys that begin with KEY." };
         Option<bool> escaped = BytesArgument.MakeEscapedOption();
         ReadOptions reading = new();
-        Command command = new("get", "Print the value of a key; with RANGE_END or --prefix, keys and values. Exit code 3 if there is nothing.") { key, end, prefix, escaped };
+        Command command = new("get",
+            "Print the value of a key; with RANGE_END or --prefix, keys and values. Exit code 3 if there is nothing.") { key, end, prefix, escaped };
         reading.AddTo(command);
         command.SetAction((parsed, token) =>
         {

@@ -10,7 +10,11 @@ internal static class KvPutCommand
     public static Command Create(CommonOptions common, Surroundings surroundings)
     {
         Argument<string> key = new("KEY") { Description = "The key." };
-        Argument<string> value = new("VALUE") { Description = "The value; - reads it from standard input, @FILE from a file (to the last byte). A value that begins with @ or is - is given with --literal." };
+        Argument<string> value = new("VALUE")
+        {
+            Description = "The value; - reads it from standard input, @FILE from a file (to the last byte). A value that begins with @ or is - is given with "
+                + "--literal.",
+        };
         Option<bool> previous = new("--prev-kv") { Description = "Print the pair that is replaced." };
         Option<bool> literal = new("--literal") { Description = "VALUE is the value, even if it is - or begins with @." };
         Option<bool> escaped = BytesArgument.MakeEscapedOption();

@@ -29,7 +29,8 @@ internal static class KvTxnCommand
             Description = "The transaction's text; - is standard input.",
             DefaultValueFactory = _ => "-",
         };
-        Command command = new("txn", "Run a transaction: if all compares hold the success operations, else the failure operations, all at one revision.") { file };
+        Command command = new("txn",
+            "Run a transaction: if all compares hold the success operations, else the failure operations, all at one revision.") { file };
         command.SetAction(async (parsed, token) =>
         {
             TxnRequest request = TxnText.Parse(await ReadAsync(parsed.GetValue(file)!, surroundings, token), parsed.GetValue(common.Table)!);

@@ -16,7 +16,10 @@ internal static class LeaderCommand
             Description = "A file with options, YAML (.yaml, .yml) or JSON (.json); also REGATTA_CONFIG.",
             HelpName = "FILE",
         };
-        Option<bool> print = new("--print-config") { Description = "Print the effective value of every option and where it comes from, as YAML, and do not start." };
+        Option<bool> print = new("--print-config")
+        {
+            Description = "Print the effective value of every option and where it comes from, as YAML, and do not start.",
+        };
         Command command = new("leader", Description)
         {
             config, print,

@@ -28,7 +28,10 @@ internal static class NodeRun
             await node.StopAsync(CancellationToken.None);
             NodeExit exit = await node.Stopped;
             if (exit.Code != ExitCode.Ok)
-                ErrorReport.Write(surroundings.Error, "the node stopped: " + exit.Reason, "what was acknowledged is on disk; repair the cause and start it again");
+            {
+                ErrorReport.Write(
+                    surroundings.Error, "the node stopped: " + exit.Reason, "what was acknowledged is on disk; repair the cause and start it again");
+            }
             return exit.Code;
         }
         catch (NodeStartException e)
@@ -64,7 +67,7 @@ internal static class NodeRun
             format.SingleLine = true;
             format.UseUtcTimestamp = true;
             format.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
-            format.ColorBehavior = surroundings.ErrorIsTerminal && !surroundings.Environment.ContainsKey("NO_COLOR") ? LoggerColorBehavior.Default : LoggerColorBehavior.Disabled;
+            format.ColorBehavior = surroundings.ErrorIsTerminal && !surroundings.WithoutColors ? LoggerColorBehavior.Default : LoggerColorBehavior.Disabled;
         })
         .Services.Configure(Options));
 

@@ -24,8 +24,10 @@ internal sealed class ReadOptions
 
     private readonly Option<long>[] _bounds =
     [
-        Bound("--min-mod-revision", "Only keys last written at this revision or later."), Bound("--max-mod-revision", "Only keys last written at this revision or before."),
-        Bound("--min-create-revision", "Only keys created at this revision or later."), Bound("--max-create-revision", "Only keys created at this revision or before."),
+        Bound("--min-mod-revision", "Only keys last written at this revision or later."),
+        Bound("--max-mod-revision", "Only keys last written at this revision or before."),
+        Bound("--min-create-revision", "Only keys created at this revision or later."),
+        Bound("--max-create-revision", "Only keys created at this revision or before."),
     ];
 
     public void AddTo(Command command)

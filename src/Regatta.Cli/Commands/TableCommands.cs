@@ -20,7 +20,10 @@ internal static class TableCommands
 
     private static Command MakeCreate(CommonOptions common, Surroundings surroundings)
     {
-        Argument<string> name = new("NAME") { Description = "1 to 128 characters of A-Z, a-z, 0-9, '.', '_' and '-', the first one a letter or a digit." };
+        Argument<string> name = new("NAME")
+        {
+            Description = "1 to 128 characters of A-Z, a-z, 0-9, '.', '_' and '-', the first one a letter or a digit.",
+        };
         Command command = new("create", "Make an empty table; done when it accepts writes.") { name };
         command.SetAction(async (parsed, token) =>
         {

@@ -28,7 +28,8 @@ internal static class Reference
             text.Append($"\n    {path}{string.Concat(command.Arguments.Select(Usage))} [options]\n");
         Table(text, "Argument", [.. command.Arguments.Select(argument => ($"`{argument.Name}`", argument.Description, DefaultOf(argument)))]);
         string heading = command.Subcommands.Count > 0 ? "Option of all of them" : "Option";
-        Table(text, heading, [.. command.Options.Where(option => option is not HelpOption).Select(option => (Names(option), option.Description, DefaultOf(option)))]);
+        IEnumerable<Option> options = command.Options.Where(option => option is not HelpOption);
+        Table(text, heading, [.. options.Select(option => (Names(option), option.Description, DefaultOf(option)))]);
         foreach (Command sub in command.Subcommands)
             Append(text, sub, $"{path} {sub.Name}");
     }
@@ -48,7 +49,8 @@ internal static class Reference
         return Cell(string.Join(", ", option.Aliases.Order(StringComparer.Ordinal).Prepend(option.Name).Select(name => $"`{name}{value}`")));
     }
 
-    private static string Usage(Argument argument) => argument.Arity.MinimumNumberOfValues == 0 || argument.HasDefaultValue ? $" [{argument.Name}]" : $" {argument.Name}";
+    private static string Usage(Argument argument) =>
+        argument.Arity.MinimumNumberOfValues == 0 || argument.HasDefaultValue ? $" [{argument.Name}]" : $" {argument.Name}";
 
     private static string DefaultOf(Symbol symbol)
     {

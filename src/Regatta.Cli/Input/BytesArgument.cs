@@ -19,10 +19,14 @@ internal static class BytesArgument
     public static ByteString Parse(string text, string what, bool escaped)
     {
         if (escaped)
-            return EscapedText.TryParse(text, out byte[] bytes, out string? error) ? ByteString.CopyFrom(bytes) : throw CommandException.Usage($"{what}: {error}");
+            return ParseEscaped(text, what);
         // .NET puts U+FFFD where an argument was not UTF-8: writing that would silently be another key.
         if (text.Contains('\uFFFD', StringComparison.Ordinal))
             throw CommandException.Usage($"{what} is not UTF-8", "write it with --escaped, bytes as \\xNN");
         return ByteString.CopyFrom(text, Encoding.UTF8);
     }
+
+    private static ByteString ParseEscaped(string text, string what) => EscapedText.TryParse(text, out byte[] bytes, out string? error)
+        ? ByteString.CopyFrom(bytes)
+        : throw CommandException.Usage($"{what}: {error}");
 }

@@ -2,7 +2,10 @@ using System.Globalization;
 
 namespace Regatta.Cli;
 
-/// <summary>Durations of client options: a number and ms, s, m or h. (The node's options have their own reader; loading the node for it would cost every command its start-up time.)</summary>
+/// <summary>
+/// Durations of client options: a number and ms, s, m or h. (The node's options have their own reader; loading the node for it would cost every
+/// command its start-up time.)
+/// </summary>
 internal static class Duration
 {
     private static readonly (string Suffix, double Seconds)[] Units = [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600)];
@@ -13,8 +16,10 @@ internal static class Duration
         value = default;
         foreach ((string suffix, double seconds) in Units)
         {
-            if (!text.EndsWith(suffix, StringComparison.Ordinal)
-                || !double.TryParse(text.AsSpan(0, text.Length - suffix.Length), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number))
+            if (!text.EndsWith(suffix, StringComparison.Ordinal))
+                continue;
+            ReadOnlySpan<char> digits = text.AsSpan(0, text.Length - suffix.Length);
+            if (!double.TryParse(digits, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number))
                 continue;
             if (number * seconds is < 0.001 or > 86_400)
                 return false;

@@ -42,6 +42,8 @@ internal readonly record struct KeySelection(ByteString Key, ByteString RangeEnd
     public static ByteString RangeEndOf(string text, bool escaped)
     {
         ByteString end = BytesArgument.Parse(text, "RANGE_END", escaped);
-        return end.IsEmpty ? throw CommandException.Usage("RANGE_END is empty", "leave it out for one key; for all keys from KEY on use `regatta kv range --from KEY`") : end;
+        return !end.IsEmpty
+            ? end
+            : throw CommandException.Usage("RANGE_END is empty", "leave it out for one key; for all keys from KEY on use `regatta kv range --from KEY`");
     }
 }

@@ -3,7 +3,10 @@ namespace Regatta.Cli;
 /// <summary>Guesses what a mistyped name was meant to be.</summary>
 internal static class Nearest
 {
-    /// <summary>The candidate that the fewest edits lead to (insert, delete, replace, swap neighbours), if a third of the word or less has to change; else null.</summary>
+    /// <summary>
+    /// The candidate that the fewest edits lead to (insert, delete, replace, swap neighbours), if a third of the word or less has to change; else
+    /// null.
+    /// </summary>
     public static string? Of(string word, IEnumerable<string> candidates)
     {
         string? nearest = candidates.MinBy(candidate => Distance(word, candidate));

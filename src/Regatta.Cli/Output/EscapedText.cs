@@ -5,8 +5,8 @@ using System.Text;
 namespace Regatta.Cli;
 
 /// <summary>
-/// Bytes as one line of readable text, and back. UTF-8 stays as it is; \n \t \r \\ and \xNN stand for what is not UTF-8, would break the line or could steer a
-/// terminal. Every byte string has exactly one such text, which --escaped and transactions read back.
+/// Bytes as one line of readable text, and back. UTF-8 stays as it is; \n \t \r \\ and \xNN stand for what is not UTF-8, would break the line or
+/// could steer a terminal. Every byte string has exactly one such text, which --escaped and transactions read back.
 /// </summary>
 internal static class EscapedText
 {

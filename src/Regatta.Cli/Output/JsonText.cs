@@ -6,8 +6,8 @@ using System.Text.Unicode;
 namespace Regatta.Cli;
 
 /// <summary>
-/// JSON strings of bytes. UTF-8 is a string with only the escapes that JSON demands (plus DEL and the C1 controls, which steer terminals), so that other tools write the
-/// same text; anything else is base64, and the field's name says so.
+/// JSON strings of bytes. UTF-8 is a string with only the escapes that JSON demands (plus DEL and the C1 controls, which steer terminals), so
+/// that other tools write the same text; anything else is base64, and the field's name says so.
 /// </summary>
 internal static class JsonText
 {

@@ -6,7 +6,9 @@ using Regatta.Protocol.V1;
 
 namespace Regatta.Cli;
 
-/// <summary>Prints the pages of a range as they come. One instance per range; call <see cref="PageAsync"/> for each page, then <see cref="EndAsync"/>.</summary>
+/// <summary>
+/// Prints the pages of a range as they come. One instance per range; call <see cref="PageAsync"/> for each page, then <see cref="EndAsync"/>.
+/// </summary>
 internal sealed class KeyValuePrinter(OutputSink output, OutputFormat format, KeyValueView view)
 {
     private const int RowsPerTable = 1000;

@@ -1,8 +1,8 @@
 namespace Regatta.Cli;
 
 /// <summary>
-/// Standard input whose reads end when they are cancelled. The system's read cannot be interrupted; it is left behind on its thread, which does not keep the
-/// process alive. Nothing may be read after a cancellation.
+/// Standard input whose reads end when they are cancelled. The system's read cannot be interrupted; it is left behind on its thread, which does
+/// not keep the process alive. Nothing may be read after a cancellation.
 /// </summary>
 internal sealed class InterruptibleInput(Stream source) : Stream
 {

@@ -20,6 +20,9 @@ internal sealed record Surroundings
 
     public required IReadOnlyDictionary<string, string> Environment { get; init; }
 
+    /// <summary>See no-color.org.</summary>
+    public bool WithoutColors => Environment.TryGetValue("NO_COLOR", out string? value) && value.Length > 0;
+
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 
     public static Surroundings OfThisProcess()

@@ -3,8 +3,8 @@ using Regatta.Node;
 namespace Regatta.Cli;
 
 /// <summary>
-/// A node's configuration file. Options stand under their full names (<c>api.address: ...</c>) or nested (<c>api: {address: ...}</c>); lists may be lists, and
-/// raft.initial-members a map. A key that is no option is an error.
+/// A node's configuration file. Options stand under their full names (<c>api.address: ...</c>) or nested (<c>api: {address: ...}</c>); lists may
+/// be lists, and raft.initial-members a map. A key that is no option is an error.
 /// </summary>
 internal sealed class ConfigFile
 {

@@ -31,7 +31,8 @@ internal static class ConfigSyntax
 
     private static ConfigNode OfJson(string place, JsonElement element) => element.ValueKind switch
     {
-        JsonValueKind.Object => new ConfigMap(place, [.. element.EnumerateObject().Select(entry => KeyValuePair.Create(entry.Name, OfJson(place, entry.Value)))]),
+        JsonValueKind.Object => new ConfigMap(
+            place, [.. element.EnumerateObject().Select(entry => KeyValuePair.Create(entry.Name, OfJson(place, entry.Value)))]),
         JsonValueKind.Array => new ConfigList(place, [.. element.EnumerateArray().Select(item => OfJson(place, item))]),
         JsonValueKind.String => new ConfigScalar(place, element.GetString()),
         JsonValueKind.Null => new ConfigScalar(place, null),
@@ -62,7 +63,8 @@ internal static class ConfigSyntax
         string place = $"{path}, line {node.Start.Line}";
         return node switch
         {
-            YamlMappingNode map => new ConfigMap(place, [.. map.Children.Select(entry => KeyValuePair.Create(KeyOf(path, entry.Key), OfYaml(path, entry.Value)))]),
+            YamlMappingNode map => new ConfigMap(
+                place, [.. map.Children.Select(entry => KeyValuePair.Create(KeyOf(path, entry.Key), OfYaml(path, entry.Value)))]),
             YamlSequenceNode list => new ConfigList(place, [.. list.Children.Select(item => OfYaml(path, item))]),
             YamlScalarNode { Style: ScalarStyle.Plain, Value: "" or "~" or "null" or null } => new ConfigScalar(place, null),
             YamlScalarNode scalar => new ConfigScalar(place, scalar.Value),

@@ -4,8 +4,8 @@ using Regatta.Node;
 namespace Regatta.Cli;
 
 /// <summary>
-/// A node's options from environment variables: REGATTA_ and the option's name in upper case with _ for dots and dashes, or the name that the Go project gives it. A
-/// variable that begins with REGATTA_ and is none of ours is an error.
+/// A node's options from environment variables: REGATTA_ and the option's name in upper case with _ for dots and dashes, or the name that the Go
+/// project gives it. A variable that begins with REGATTA_ and is none of ours is an error.
 /// </summary>
 internal static partial class EnvironmentSettings
 {
@@ -36,6 +36,7 @@ internal static partial class EnvironmentSettings
 
     private static bool IsForTests(string name) => name.StartsWith("REGATTA_TEST_", StringComparison.Ordinal);
 
-    [GeneratedRegex("^REGATTA_([A-Z0-9_]+_)?(SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_[A-Z]+)?)?)$", RegexOptions.CultureInvariant | RegexOptions.NonBacktracking)]
+    [GeneratedRegex("^REGATTA_([A-Z0-9_]+_)?(SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_[A-Z]+)?)?)$",
+        RegexOptions.CultureInvariant | RegexOptions.NonBacktracking)]
     private static partial Regex ServiceVariable();
 }

@@ -5,7 +5,8 @@ using Regatta.Protocol.Mvcc;
 namespace Regatta.Cli;
 
 /// <summary>
-/// A compare: <c>TARGET(KEY [, RANGE_END]) SIGN VALUE</c> with value, version, create or mod as target; <c>exists(KEY)</c> and <c>missing(KEY)</c> stand alone.
+/// A compare: <c>TARGET(KEY [, RANGE_END]) SIGN VALUE</c> with value, version, create or mod as target; <c>exists(KEY)</c> and
+/// <c>missing(KEY)</c> stand alone.
 /// </summary>
 internal static class TxnCompareLine
 {

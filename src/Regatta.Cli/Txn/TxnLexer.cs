@@ -3,7 +3,8 @@ using System.Text;
 namespace Regatta.Cli;
 
 /// <summary>
-/// Cuts a line into words. "..." understands the escapes of <see cref="EscapedText"/>, '...' is taken as it is, both may hold anything but a line break.
+/// Cuts a line into words. "..." understands the escapes of <see cref="EscapedText"/>, '...' is taken as it is, both may hold anything but a line
+/// break.
 /// </summary>
 internal static class TxnLexer
 {

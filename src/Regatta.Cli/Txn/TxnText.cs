@@ -3,8 +3,8 @@ using Regatta.Protocol.V1;
 namespace Regatta.Cli;
 
 /// <summary>
-/// Transactions as text. Lines compares:, success: and failure: begin the sections, in any order; without them the sections follow one another in this order with one
-/// empty line between them, as in etcdctl. Lines that begin with # are comments.
+/// Transactions as text. Lines compares:, success: and failure: begin the sections, in any order; without them the sections follow one another in
+/// this order with one empty line between them, as in etcdctl. Lines that begin with # are comments.
 /// </summary>
 internal static class TxnText
 {
@@ -45,7 +45,8 @@ internal static class TxnText
             else
                 throw new FormatException(section < 0
                     ? "a section must begin first: compares:, success: or failure:"
-                    : "this would be a fourth section; empty lines separate compares, success and failure, or write compares:, success: and failure: above them");
+                    : "this would be a fourth section; empty lines separate compares, success and failure, "
+                        + "or write compares:, success: and failure: above them");
         }
         catch (FormatException e)
         {
