@@ -98,13 +98,16 @@ public sealed class NodeDirectory : IDisposable
     {
         if (stored.Role != role)
             throw new StorageRefusedException(
-                $"{root} belongs to a node of a {NodeIdentityFile.RoleName(stored.Role)} site and cannot be started as {NodeIdentityFile.RoleName(role)}: the roles keep different data. Choose another data directory.");
+                $"{root} belongs to a node of a {NodeIdentityFile.RoleName(stored.Role)} site and cannot be started as {NodeIdentityFile.RoleName(role)}: " +
+                "the roles keep different data. Choose another data directory.");
         if (stored.NodeId != nodeId)
             throw new StorageRefusedException(
-                $"{root} belongs to node {stored.NodeId} and cannot be started as node {nodeId}: its votes and log are that node's. Check the node id and the data directory.");
+                $"{root} belongs to node {stored.NodeId} and cannot be started as node {nodeId}: its votes and log are that node's. " +
+                "Check the node id and the data directory.");
         if (history is { } wanted && wanted != stored.History)
             throw new StorageRefusedException(
-                $"{root} belongs to history {stored.History:N} and cannot be started in history {wanted:N}: that is another leader site. Choose another data directory.");
+                $"{root} belongs to history {stored.History:N} and cannot be started in history {wanted:N}: that is another leader site. " +
+                "Choose another data directory.");
     }
 
     private void Prepare()

@@ -43,7 +43,8 @@ internal static class NodeIdentityFile
             JsonElement root = json.RootElement;
             int version = root.GetProperty("formatVersion").GetInt32();
             if (version > FormatVersion)
-                throw new StorageRefusedException($"{path} has format version {version}; this program knows versions up to {FormatVersion}. Start it with a newer program.");
+                throw new StorageRefusedException(
+                    $"{path} has format version {version}; this program knows versions up to {FormatVersion}. Start it with a newer program.");
             NodeIdentity identity = Read(root);
             bool whole = version == FormatVersion && root.GetProperty("check").GetString() == Check(identity);
             return whole ? identity : throw Damaged(path, null);

@@ -29,7 +29,8 @@ internal sealed class SnapshotView : TableView
 
     internal void ShowRevision(long revision) => _revision = revision;
 
-    internal PinnedValue GetMeta(ReadOnlySpan<byte> key) => Database.Get(Family.Meta, _readOptions, key);
+    /// <summary>The revision as the snapshot itself has it.</summary>
+    internal long StoredRevision() => StoredState.Read(Database, _readOptions).Revision;
 
     // The view itself is the counted user.
     protected override void Enter() => ThrowIfReleased();

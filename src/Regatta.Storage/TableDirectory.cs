@@ -23,7 +23,7 @@ internal static class TableDirectory
         {
             using DatabaseLease lease = database.Lease();
             var batch = new TableBatch(database, static _ => { });
-            TableStore.PutApplied(batch, empty);
+            StoredState.Put(batch, empty);
             database.Write(batch.Handle);
             batch.Destroy();
             database.Flush();

@@ -18,23 +18,21 @@ public sealed class TableStore : ITableStore, IDisposable
     private readonly TableDatabase _database;
     private readonly Changelog _changelog;
     private readonly LatestView _latest;
+    private readonly Durability _durability;
     private readonly Lock _writing = new();
-    private readonly Lock _flushing = new();
     private TableBatch? _shelf;
     private volatile PublishedState _applied;
-    private volatile string? _failure;
-    private AppliedState _guarded;
 
     // What readers see. _pending is set before a write begins, _published after it is done; both only grow.
     private long _pending;
     private long _published;
 
-    private TableStore(TableDatabase database, Changelog changelog, in AppliedState applied, in AppliedState guarded)
+    private TableStore(TableDatabase database, Changelog changelog, Durability durability, in AppliedState applied)
     {
         _database = database;
         _changelog = changelog;
         _applied = new PublishedState(applied);
-        _guarded = guarded;
+        _durability = durability;
         _pending = _published = applied.Revision;
         _latest = new LatestView(database, this);
     }
@@ -61,7 +59,7 @@ public sealed class TableStore : ITableStore, IDisposable
         get
         {
             using DatabaseLease lease = _database.Lease();
-            lock (_flushing) return GuardFlushed();
+            return _durability.Flushed();
         }
     }
 
@@ -86,9 +84,8 @@ public sealed class TableStore : ITableStore, IDisposable
     {
         get
         {
-            if (_failure is not null) return _failure;
             using DatabaseLease lease = _database.Lease();
-            return _database.Property(Family.Data, "rocksdb.background-errors") == 0 ? null : AskForError();
+            return _durability.Failure;
         }
     }
 
@@ -104,14 +101,15 @@ public sealed class TableStore : ITableStore, IDisposable
         if (!System.IO.Directory.Exists(full)) TableDirectory.Create(full, incarnation, environment);
         AppliedState flushed = FlushedFile.Read(full);
         if (flushed.Incarnation != incarnation)
-            throw new StorageRefusedException($"{full} holds incarnation {flushed.Incarnation}, not {incarnation}: it is another table, or another life of this one.");
+            throw new StorageRefusedException(
+                $"{full} holds incarnation {flushed.Incarnation}, not {incarnation}: it is another table, or another life of this one.");
         TableDatabase database = TableDatabase.Open(full, environment, create: false);
         try
         {
             using DatabaseLease lease = database.Lease();
-            AppliedState applied = ReadApplied(database);
+            AppliedState applied = StoredState.Read(database, database.PointOptions);
             FlushedFile.Verify(full, flushed, applied);
-            return new TableStore(database, Changelog.Load(database, environment, applied.Revision), applied, flushed);
+            return new TableStore(database, Changelog.Load(database, environment, applied.Revision), new Durability(database, flushed), applied);
         }
         catch
         {
@@ -140,10 +138,10 @@ public sealed class TableStore : ITableStore, IDisposable
         lock (_writing)
         {
             VerifyStep(own, next);
-            PutApplied(own, next);
+            StoredState.Put(own, next);
             ChangelogMark? mark = _changelog.Prepare(own, next.Revision);
             Volatile.Write(ref _pending, next.Revision);
-            WriteOrFail(own);
+            _durability.Write(own);
             _changelog.Written(own, mark);
             _applied = new PublishedState(next);
             Volatile.Write(ref _published, next.Revision);
@@ -176,7 +174,7 @@ public sealed class TableStore : ITableStore, IDisposable
         try
         {
             // No write has begun since `published` was complete: the snapshot shows just that. Else the snapshot itself knows.
-            view.ShowRevision(Volatile.Read(ref _pending) == published ? published : RevisionOf(view));
+            view.ShowRevision(Volatile.Read(ref _pending) == published ? published : view.StoredRevision());
             return view;
         }
         catch
@@ -193,7 +191,7 @@ public sealed class TableStore : ITableStore, IDisposable
     public void Flush()
     {
         using DatabaseLease lease = _database.Lease();
-        lock (_flushing) FlushOrFail();
+        _durability.Flush(_ => _changelog.DeleteFiles());
     }
 
     /// <summary>
@@ -201,19 +199,19 @@ public sealed class TableStore : ITableStore, IDisposable
     /// them. The directory must not exist; it appears whole or not at all.
     /// </summary>
     /// <exception cref="StorageException">It failed. If that was the flush, the node must stop.</exception>
+    /// <exception cref="IOException">The directory exists, or cannot be written.</exception>
     public void Checkpoint(string directory)
     {
         string full = Path.GetFullPath(directory);
         if (Path.Exists(full)) throw new IOException($"{full} exists: a checkpoint goes into a new directory");
         using DatabaseLease lease = _database.Lease();
-        lock (_flushing)
+        _durability.Flush(flushed =>
         {
-            FlushOrFail();
             string staging = TableDirectory.Stage(full);
             _database.Checkpoint(staging);
-            FlushedFile.Write(staging, _guarded);
+            FlushedFile.Write(staging, flushed);
             DurableFile.MoveDirectory(staging, full);
-        }
+        });
     }
 
     /// <summary>
@@ -236,7 +234,7 @@ public sealed class TableStore : ITableStore, IDisposable
         using DatabaseLease lease = _database.Lease();
         lock (_writing)
         {
-            ThrowIfFailed();
+            _durability.ThrowIfFailed();
             using var batch = (TableBatch)NewBatch();
             long floor = _changelog.FloorFor(limits, _published);
             ChangelogMark? mark = _changelog.AgeMark(batch, limits, _published);
@@ -250,7 +248,7 @@ public sealed class TableStore : ITableStore, IDisposable
                 return OldestRevision;
             }
 
-            WriteOrFail(batch);
+            _durability.Write(batch);
             _changelog.Marked(mark);
             return OldestRevision;
         }
@@ -271,27 +269,6 @@ public sealed class TableStore : ITableStore, IDisposable
 
     internal TableDatabase Database => _database;
 
-    internal static AppliedState ReadApplied(TableDatabase database)
-    {
-        using PinnedValue stored = database.Get(Family.Meta, database.PointOptions, MetaRecord.AppliedKey);
-        return DecodeApplied(stored, database.Directory);
-    }
-
-    internal static void PutApplied(TableBatch batch, in AppliedState state)
-    {
-        Span<byte> record = stackalloc byte[AppliedRecord.Bytes];
-        AppliedRecord.Encode(record, state);
-        batch.PutRaw(Family.Meta, MetaRecord.AppliedKey, record);
-    }
-
-    private static AppliedState DecodeApplied(in PinnedValue stored, string directory)
-    {
-        if (!stored.Found) throw RocksError.Corrupt(directory, "the applied state is missing");
-        return AppliedRecord.TryDecode(stored.Bytes, out AppliedState state)
-            ? state
-            : throw FormatError.Of(directory, "meta", MetaRecord.AppliedKey, "(applied state) is damaged, or was written by a newer version");
-    }
-
     private PointRead GetFromSnapshot(ReadOnlySpan<byte> key, bool withValue)
     {
         using ITableView view = OpenView();
@@ -300,15 +277,9 @@ public sealed class TableStore : ITableStore, IDisposable
         return new PointRead(view.Revision, found, header, value);
     }
 
-    private long RevisionOf(SnapshotView view)
-    {
-        using PinnedValue stored = view.GetMeta(MetaRecord.AppliedKey);
-        return DecodeApplied(stored, Directory).Revision;
-    }
-
     private void VerifyStep(TableBatch batch, in AppliedState next)
     {
-        ThrowIfFailed();
+        _durability.ThrowIfFailed();
         AppliedState now = _applied.State;
         bool forward = next.Index >= now.Index && next.Term >= now.Term && next.Revision >= now.Revision && next.Incarnation == now.Incarnation;
         if (!forward) throw new ArgumentException($"A step cannot lead from {now} to {next}.", nameof(next));
@@ -316,75 +287,8 @@ public sealed class TableStore : ITableStore, IDisposable
         if (batch.HasChanges && next.Revision == now.Revision) throw new ArgumentException($"Changes need a revision after {now.Revision}.", nameof(next));
         bool inStep = batch.LastRevision == 0 || (batch.FirstRevision > now.Revision && batch.LastRevision <= next.Revision);
         if (!inStep)
-            throw new ArgumentException($"Changelog records {batch.FirstRevision} to {batch.LastRevision} do not belong to the step from {now.Revision} to {next.Revision}.", nameof(batch));
-    }
-
-    private void WriteOrFail(TableBatch batch)
-    {
-        try
-        {
-            _database.Write(batch.Handle);
-        }
-        catch (StorageException e)
-        {
-            _failure ??= e.Message;
-            throw;
-        }
-    }
-
-    private void FlushOrFail()
-    {
-        ThrowIfFailed();
-        try
-        {
-            _database.Flush();
-            _ = GuardFlushed();
-            _changelog.DeleteFiles();
-        }
-        catch (StorageException e)
-        {
-            _failure ??= e.Message;
-            throw;
-        }
-    }
-
-    /// <summary>Nobody hears of a flushed state before it is written down.</summary>
-    private AppliedState GuardFlushed()
-    {
-        AppliedState state;
-        using (PinnedValue stored = _database.GetPersisted(Family.Meta, MetaRecord.AppliedKey)) state = DecodeApplied(stored, Directory);
-        if (state == _guarded) return state;
-        try
-        {
-            FlushedFile.Write(Directory, state);
-        }
-        catch (IOException e)
-        {
-            throw new StorageException($"{Directory}: what is flushed could not be written down: {e.Message}", e);
-        }
-
-        _guarded = state;
-        return state;
-    }
-
-    private void ThrowIfFailed()
-    {
-        if (_failure is { } failure) throw new StorageException($"{Directory} takes no more writes since: {failure}");
-    }
-
-    /// <summary>RocksDB tells the reason of a failure in the background only to the next writer; an empty batch is one.</summary>
-    private string AskForError()
-    {
-        try
-        {
-            using var nothing = (TableBatch)NewBatch();
-            _database.Write(nothing.Handle);
-            return _failure ??= $"{Directory}: RocksDB reports an error in the background; its LOG file there says which.";
-        }
-        catch (StorageException e)
-        {
-            return _failure ??= e.Message;
-        }
+            throw new ArgumentException(
+                $"Changelog records {batch.FirstRevision} to {batch.LastRevision} do not belong to the step from {now.Revision} to {next.Revision}.", nameof(batch));
     }
 
     private void GiveBack(TableBatch batch)
@@ -393,10 +297,4 @@ public sealed class TableStore : ITableStore, IDisposable
         bool kept = !_database.IsClosed && batch.IsReusable() && Interlocked.CompareExchange(ref _shelf, batch, null) is null;
         if (!kept) batch.Destroy();
     }
-}
-
-/// <summary>A state that is replaced as a whole, so that readers never see half of one.</summary>
-internal sealed class PublishedState(AppliedState state)
-{
-    internal AppliedState State => state;
 }

@@ -10,28 +10,6 @@ open Regatta.Storage.Tests
 open Regatta.Testing
 open Regatta.Testing.Tables
 
-/// What the disk holds of an open store at one moment: what a kill would leave.
-module private StillOpen =
-    let private listing directory = [ for file in Directory.GetFiles directory |> Array.sort -> file, FileInfo(file).Length ]
-
-    /// RocksDB may remove or add files meanwhile; such a copy is of no moment, and made again.
-    let rec copy source target =
-        Directory.CreateDirectory target |> ignore
-        let before = listing source
-
-        let complete =
-            try
-                for file, _ in before do
-                    File.Copy(file, Path.Combine(target, string (Path.GetFileName file)))
-
-                listing source = before
-            with :? FileNotFoundException ->
-                false
-
-        if not complete then
-            Directory.Delete(target, true)
-            copy source target
-
 /// A table's directory and everything that may happen to it. Crashes alternate between closing without a flush and going on
 /// with a copy of the files that were on disk while the store was open.
 [<Sealed>]

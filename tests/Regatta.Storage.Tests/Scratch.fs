@@ -29,6 +29,29 @@ module Failing =
             Expect.equal (e.GetType()) typeof<'e> (string e)
             e.Message)
 
+/// What the disk holds of an open store at one moment: what a kill would leave.
+module StillOpen =
+    let private listing directory = [ for file in Directory.GetFiles directory |> Array.sort -> file, FileInfo(file).Length ]
+
+    let private copied source target =
+        try
+            let before = listing source
+
+            for file, _ in before do
+                File.Copy(file, Path.Combine(target, string (Path.GetFileName file)))
+
+            listing source = before
+        with :? FileNotFoundException ->
+            false
+
+    /// RocksDB may add and remove files meanwhile: what was copied then is of no moment, and does not count.
+    let rec copy source target =
+        Directory.CreateDirectory target |> ignore
+
+        if not (copied source target) then
+            Directory.Delete(target, true)
+            copy source target
+
 /// Steps on a store without Core: what a test of storage alone needs.
 module Store =
     let incarnation = Incarnation(Guid "6f0e9d5c-3a41-4c5e-9a1b-2f7d8c3b4a59", 7L)

@@ -6,6 +6,7 @@ open Expecto
 open Regatta.Core
 open Regatta.Storage
 open Regatta.Storage.Tests
+open Regatta.Testing
 
 let private withStore body =
     use scratch = new Scratch()
@@ -51,6 +52,28 @@ let tests =
               Expect.equal store.Flushed store.Applied "flushed"
               Store.put store "a" "2"
               Expect.equal store.Flushed.Index 1L "written again")
+
+          testCase "data, changelog and applied state reach the disk together, whenever RocksDB flushes" (fun () ->
+              use scratch = new Scratch()
+              use environment = Store.environment (StorageOptions(TableWriteBufferBytes = (64L <<< 10)))
+              use store = Store.openAt (scratch.Path "table") environment
+              let key revision = $"key/%06d{revision}"
+              let mutable onDisk = Set.empty
+
+              for kill in 1 .. Scale.pick 25 400 do
+                  for _ in 1..40 do
+                      let first = store.Revision
+                      Store.apply store [ for added in 1L .. 5L -> [ Store.Put(key (first + added), Array.zeroCreate 100) ] ]
+
+                  let copy = scratch.Path $"killed-{kill}"
+                  StillOpen.copy store.Directory copy
+                  use left = Store.openAt copy environment
+                  let found = Store.content left.Latest |> List.map (fun (key, _, _) -> key)
+                  Expect.equal found [ for revision in 1L .. left.Revision -> key revision ] $"keys at revision {left.Revision}"
+                  Expect.equal left.Applied.Index (left.Revision / 5L) "whole steps"
+                  onDisk <- onDisk.Add left.Revision
+
+              Expect.isGreaterThan onDisk.Count 5 "RocksDB has flushed by itself again and again")
 
           test "a view shows one moment" (fun directory environment ->
               use store = Store.openAt directory environment

@@ -29,7 +29,8 @@ internal static class RocksError
     internal static StorageException OfOpen(string text, string directory)
     {
         if (text.Contains("lock hold", StringComparison.OrdinalIgnoreCase) || text.Contains("While lock file", StringComparison.Ordinal))
-            return new StorageRefusedException($"{directory} is open already, here or in another process ({text}). Close it there (a view that is still open keeps it open).");
+            return new StorageRefusedException(
+                $"{directory} is open already, here or in another process ({text}). Close it there (a view that is still open keeps it open).");
         bool damaged = IsCorruption(text)
             || text.Contains("No such file", StringComparison.Ordinal)
             || text.StartsWith("Invalid argument", StringComparison.Ordinal)
