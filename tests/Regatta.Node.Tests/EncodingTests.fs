@@ -1,9 +1,7 @@
 module Regatta.Node.Tests.EncodingTests
 
 open System
-open System.Buffers.Binary
 open System.IO
-open System.Net
 open System.Net.Http
 open System.Net.Http.Headers
 open Expecto
@@ -27,34 +25,14 @@ let private decode (encoding: ICompressionProvider) (message: byte array) =
     stream.CopyTo result
     result.ToArray()
 
-let private frame (compressed: bool) (message: byte array) =
-    let bytes = Array.zeroCreate (5 + message.Length)
-    bytes[0] <- if compressed then 1uy else 0uy
-    BinaryPrimitives.WriteUInt32BigEndian(bytes.AsSpan 1, uint32 message.Length)
-    message.CopyTo(bytes, 5)
-    bytes
-
-/// A call as it is on the wire: what gRPC libraries hide is what is looked at here.
 let private call (node: RunningNode) (method: string) (encoding: string option) (accept: string option) (body: byte array) =
     task {
+        let headers =
+            [ for name in Option.toList encoding -> "grpc-encoding", name ]
+            @ [ for names in Option.toList accept -> "grpc-accept-encoding", names ]
+
         use client = new HttpClient(new SocketsHttpHandler(UseProxy = false))
-        let uri = $"{node.Node.ApiAddress}/regatta.v1.KV/{method}"
-
-        let request =
-            new HttpRequestMessage(
-                HttpMethod.Post,
-                uri,
-                Version = HttpVersion.Version20,
-                VersionPolicy = HttpVersionPolicy.RequestVersionExact
-            )
-
-        request.Headers.TE.Add(TransferCodingWithQualityHeaderValue "trailers")
-        encoding |> Option.iter (fun name -> request.Headers.Add("grpc-encoding", name))
-        accept |> Option.iter (fun names -> request.Headers.Add("grpc-accept-encoding", names))
-        let message = new ByteArrayContent(body)
-        message.Headers.ContentType <- MediaTypeHeaderValue "application/grpc"
-        request.Content <- message
-        use! reply = client.SendAsync request
+        use! reply = client.SendAsync(WireCall.request node.Node.ApiAddress method headers body)
         let! content = reply.Content.ReadAsByteArrayAsync()
 
         // An error without a message has its status among the headers.
@@ -86,7 +64,7 @@ let tests =
                       Nodes.test $"{method} answers {encoding.EncodingName} in kind" (fun () ->
                           withValue (fun node ->
                               task {
-                                  let body = frame true (encode encoding request)
+                                  let body = WireCall.frame true (encode encoding request)
                                   let accept = Some $"identity, {encoding.EncodingName}"
                                   let! used, content, status = call node method (Some encoding.EncodingName) accept body
                                   Expect.equal (used, status) (Some encoding.EncodingName, "0") "the reply's encoding"
@@ -99,7 +77,7 @@ let tests =
               Nodes.test "a client that does not accept the encoding it sends gets a plain answer" (fun () ->
                   withValue (fun node ->
                       task {
-                          let body = frame true (encode MessageEncodings.Snappy request)
+                          let body = WireCall.frame true (encode MessageEncodings.Snappy request)
                           let! used, content, status = call node "Range" (Some "snappy") (Some "gzip") body
                           Expect.equal (used, status, content[0]) (None, "0", 0uy) "plain"
                           Expect.equal (read content[5..]) value "the value"
@@ -109,7 +87,7 @@ let tests =
               Nodes.test "a plain request gets a plain answer, whatever its client accepts" (fun () ->
                   withValue (fun node ->
                       task {
-                          let! used, content, status = call node "Range" None (Some "gzip, snappy, zstd") (frame false request)
+                          let! used, content, status = call node "Range" None (Some "gzip, snappy, zstd") (WireCall.frame false request)
                           Expect.equal (used, status, content[0]) (None, "0", 0uy) "plain"
                       }))
 
@@ -117,7 +95,7 @@ let tests =
               Nodes.test "an encoding that is not known is refused with the ones that are" (fun () ->
                   withValue (fun node ->
                       task {
-                          let! _, _, status = call node "Range" (Some "lz77") None (frame true request)
+                          let! _, _, status = call node "Range" (Some "lz77") None (WireCall.frame true request)
                           Expect.equal status "12" "UNIMPLEMENTED"
                       }))
 
@@ -134,7 +112,12 @@ let tests =
 
                           for encoding in MessageEncodings.All do
                               let! _, _, status =
-                                  call node "Put" (Some encoding.EncodingName) None (frame true (encode encoding (bomb.ToByteArray())))
+                                  call
+                                      node
+                                      "Put"
+                                      (Some encoding.EncodingName)
+                                      None
+                                      (WireCall.frame true (encode encoding (bomb.ToByteArray())))
 
                               Expect.equal status "8" $"RESOURCE_EXHAUSTED for {encoding.EncodingName}"
                       })) ]

@@ -1,8 +1,10 @@
 module Regatta.Node.Tests.OverloadTests
 
+open System.Net.Http
 open System.Threading
 open System.Threading.Tasks
 open Expecto
+open Google.Protobuf
 open Grpc.Core
 open Regatta.Protocol.V1
 
@@ -50,6 +52,40 @@ let tests =
                           )
 
                       Expect.equal status.StatusCode StatusCode.Cancelled "cut off, and not taken for the end of the range"
+                  }))
+
+          Nodes.test "replies that nobody reads are bounded, and their place is free when their clients go" (fun () ->
+              Nodes.using [ "tables.names", "t"; "limits.max-reply-bytes-in-flight", "4MiB" ] (fun node ->
+                  task {
+                      let value = Bytes.ofLength 1_000_000
+
+                      for i in 0..2 do
+                          let! _ = node.Clients.Kv.PutAsync(PutRequest(Table = Bytes.text "t", Key = Bytes.text $"k{i}", Value = value))
+                          ()
+
+                      let request = RangeRequest(Table = Bytes.text "t", Key = Bytes.zero, RangeEnd = Bytes.zero)
+                      let read () = Status.ofCall (node.Clients.Kv.RangeAsync(request).ResponseAsync)
+
+                      // A client that takes the headers and 64 KiB, and then nothing more.
+                      let handler = new SocketsHttpHandler(UseProxy = false, InitialHttp2StreamWindowSize = 65535)
+                      let idle = new HttpClient(handler)
+
+                      let message = WireCall.request node.Node.ApiAddress "Range" [] (WireCall.frame false (request.ToByteArray()))
+                      let! reply = idle.SendAsync(message, HttpCompletionOption.ResponseHeadersRead)
+                      let! refused = read ()
+                      Expect.equal refused.StatusCode StatusCode.ResourceExhausted "two do not fit"
+                      Expect.stringContains refused.Detail "wait for their clients to read them" "and why"
+                      let! small = node.Get("t", "k0")
+                      Expect.isSome small "a key is read all the same"
+                      reply.Dispose()
+                      idle.Dispose()
+                      let mutable status = refused
+
+                      while status.StatusCode = StatusCode.ResourceExhausted do
+                          let! next = read ()
+                          status <- next
+
+                      Expect.equal status.StatusCode StatusCode.OK "there is room again"
                   }))
 
           Nodes.test "below the low-water mark of the disk writes are refused, reads go on, and the node says so" (fun () ->

@@ -73,6 +73,15 @@ module ReferenceDocs =
             "order of its rows, so the first thing that is wrong decides. UNKNOWN and DEADLINE_EXCEEDED on a write mean what their messages say: read before"
 
         add "you repeat it. UNAVAILABLE and RESOURCE_EXHAUSTED mean that nothing was written."
+        add ""
+
+        add
+            "A write whose fate is unknown is UNKNOWN and never UNAVAILABLE, because libraries repeat calls on UNAVAILABLE by themselves. A call that comes"
+
+        add
+            "without a deadline gets `api.default-deadline`. A node gives up a little before the deadline (a tenth of what is left, 20 ms at most), so that the"
+
+        add "client still gets the sentence that says what became of its request."
 
         for call in CallCatalogue.rows |> List.map _.Call |> List.distinct do
             section lines CallCatalogue.rows call

@@ -60,7 +60,15 @@ internal static class ApiServer
             EndpointMethods<TService> methods = new(bind, guard);
             container.AddSingleton<IServiceMethodProvider<GrpcEndpoint<TService>>>(methods);
             container.AddSingleton<IGrpcServiceActivator<GrpcEndpoint<TService>>>(methods);
-            _maps.Add(routes => routes.MapGrpcService<GrpcEndpoint<TService>>());
+            _maps.Add(routes => routes.MapGrpcService<GrpcEndpoint<TService>>().Add(HoldReplies));
+        }
+
+        // Unary methods whose replies may be large.
+        private static void HoldReplies(EndpointBuilder endpoint)
+        {
+            bool isLarge = endpoint.Metadata.OfType<GrpcMethodMetadata>().Any(method => method.Method.FullName is "/regatta.v1.KV/Range" or "/regatta.v1.KV/Txn");
+            if (isLarge)
+                endpoint.RequestDelegate = ReplyBudget.Holding(endpoint.RequestDelegate!);
         }
 
         public void Map(IEndpointRouteBuilder routes)

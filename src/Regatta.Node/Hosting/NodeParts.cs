@@ -156,14 +156,15 @@ internal sealed partial class NodeParts
     {
         Limits limits = new((int)options.MaxKeyBytes, (int)options.MaxValueBytes, (int)options.MaxRequestBytes, (int)options.MaxTxnOperations);
         int pageBytes = (int)options.PageBytes;
+        ReplyBudget budget = new(options.MaxReplyBytesInFlight);
         CallDeadlines deadlines = new(options.ApiDefaultDeadline, time);
         Iterations = new Iterations(Served, limits, pageBytes, (int)options.MaxIterations, options.ApiStallTimeout, deadlines);
         KvService kv = new(
             new PointReads(Served, limits, deadlines),
-            new RangeReads(Served, limits, pageBytes, deadlines),
+            new RangeReads(Served, limits, pageBytes, budget, deadlines),
             Iterations,
             new Writes(Served, limits, pageBytes, deadlines),
-            new Transactions(Served, limits, pageBytes, deadlines));
+            new Transactions(Served, limits, pageBytes, budget, deadlines));
         TablesService? tables = options.TablesEnabled
             ? new TablesService(catalogue, Reconciler, Served, new BearerToken(options.TablesToken), deadlines)
             : null;

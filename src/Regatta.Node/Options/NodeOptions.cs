@@ -76,6 +76,8 @@ public sealed record NodeOptions
 
     public long MaxIterations { get; init; } = 64;
 
+    public long MaxReplyBytesInFlight { get; init; } = 256L << 20;
+
     public GroupOptions Groups { get; init; } = new();
 
     public RaftLogOptions Log { get; init; } = new();

@@ -5,7 +5,7 @@ using Regatta.Protocol.V1;
 namespace Regatta.Node;
 
 /// <summary>Range of more than one key: the first page of a view.</summary>
-internal sealed class RangeReads(ServedTables tables, Limits limits, int pageBytes, CallDeadlines deadlines)
+internal sealed class RangeReads(ServedTables tables, Limits limits, int pageBytes, ReplyBudget budget, CallDeadlines deadlines)
 {
     public async Task<RangeResponse> ReadAsync(RangeRequest request, RangeQuery query, ServerCallContext context)
     {
@@ -17,7 +17,9 @@ internal sealed class RangeReads(ServedTables tables, Limits limits, int pageByt
         try
         {
             RangePage page = TableQueries.Range(view, query, pageBytes, deadline.Token);
-            return Replies.Range(page, table.Header(view.Revision));
+            RangeResponse reply = Replies.Range(page, table.Header(view.Revision));
+            budget.Take(reply.CalculateSize(), context);
+            return reply;
         }
         catch (OperationCanceledException) when (deadline.Token.IsCancellationRequested)
         {

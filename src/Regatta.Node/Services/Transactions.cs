@@ -6,7 +6,7 @@ using Regatta.Raft;
 namespace Regatta.Node;
 
 /// <summary>Txn. One that cannot write is a linearizable read of one view: no log entry, no revision of its own.</summary>
-internal sealed class Transactions(ServedTables tables, Limits limits, int pageBytes, CallDeadlines deadlines)
+internal sealed class Transactions(ServedTables tables, Limits limits, int pageBytes, ReplyBudget budget, CallDeadlines deadlines)
 {
     public async Task<TxnResponse> RunAsync(TxnRequest request, ServerCallContext context)
     {
@@ -15,17 +15,19 @@ internal sealed class Transactions(ServedTables tables, Limits limits, int pageB
         ServedTable table = tables.Get(request.Table);
         TxnCommand command = TxnAdmission.Command(request, limits);
         using CallDeadline deadline = deadlines.Start(context);
-        return command.IsReadOnly ? await ReadAsync(command, table, deadline) : await WriteAsync(command, table, deadline);
+        return command.IsReadOnly ? await ReadAsync(command, table, deadline, context) : await WriteAsync(command, table, deadline);
     }
 
-    private async Task<TxnResponse> ReadAsync(TxnCommand command, ServedTable table, CallDeadline deadline)
+    private async Task<TxnResponse> ReadAsync(TxnCommand command, ServedTable table, CallDeadline deadline, ServerCallContext context)
     {
         await Freshness.BarrierAsync(table.Group, deadline);
         using ITableView view = table.Group.Reader.OpenView();
         try
         {
             TxnResult result = TableQueries.Evaluate(view, command, pageBytes, deadline.Token);
-            return Replies.Txn(result, table.Header(result.Revision));
+            TxnResponse reply = Replies.Txn(result, table.Header(result.Revision));
+            budget.Take(reply.CalculateSize(), context);
+            return reply;
         }
         catch (OperationCanceledException) when (deadline.Token.IsCancellationRequested)
         {
