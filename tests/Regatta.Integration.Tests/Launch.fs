@@ -4,7 +4,6 @@ open System
 open System.Collections.Generic
 open System.Threading.Tasks
 open Expecto
-open Regatta.Testing
 
 /// The ways in which the tests start a node, and what they all do after a crash.
 module Launch =
@@ -61,14 +60,14 @@ module Launch =
             let! found = client.Dump()
 
             if not workload.WrongReads.IsEmpty then
-                node.Fail(String.concat Environment.NewLine ($"%s{what}, seed {Seed.current}: wrong reads" :: workload.WrongReads))
+                node.Fail(String.concat Environment.NewLine ($"%s{what}: wrong reads" :: workload.WrongReads))
 
             return
                 match History.check before operations found with
                 | Ok round -> round
                 | Error violations ->
                     node.Fail(
-                        $"%s{what}, seed {Seed.current}: {violations.Length} violations between revision {before.Revision} and {found.Revision}, of them:{Environment.NewLine}{show violations}"
+                        $"%s{what}: {violations.Length} violations between revision {before.Revision} and {found.Revision}, of them:{Environment.NewLine}{show violations}"
                     )
         }
 

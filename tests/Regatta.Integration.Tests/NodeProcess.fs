@@ -10,6 +10,7 @@ open System.Reflection
 open System.Threading
 open System.Threading.Tasks
 open Expecto
+open Regatta.Testing
 
 /// Where the build put things, as recorded in this assembly.
 module Build =
@@ -40,6 +41,13 @@ type private Tail(capacity: int) =
 /// How to start a node: `Prefix` is what runs it (strace and its options, or nothing), `Arguments` is what follows `regatta`.
 type NodeStart = { Prefix: string list; Arguments: string list; Rest: int }
 
+/// What a node came to after its start.
+type Readiness =
+    | Ready
+    /// With what /readyz says.
+    | NotReady of string
+    | Ended
+
 /// A `regatta` node in a process of its own. What it prints is kept, and is part of every failure's message. Disposing it kills it if it still runs.
 type NodeProcess private (running: Process, rest: int, tail: Tail) =
     static let http = new HttpClient(new SocketsHttpHandler(UseProxy = false), Timeout = TimeSpan.FromSeconds 10.0)
@@ -47,14 +55,16 @@ type NodeProcess private (running: Process, rest: int, tail: Tail) =
     /// Generous: a debug build that shares two cores with another test project.
     static let patience = TimeSpan.FromSeconds 120.0
 
-    static let ready (rest: int) =
+    /// The answer of /readyz; None while nobody listens.
+    static let readiness (rest: int) =
         task {
             try
                 use! response = http.GetAsync $"http://127.0.0.1:{rest}/readyz"
-                return response.StatusCode = HttpStatusCode.OK
+                let! text = response.Content.ReadAsStringAsync()
+                return Some(response.StatusCode, text)
             with
             | :? HttpRequestException
-            | :? TaskCanceledException -> return false
+            | :? TaskCanceledException -> return None
         }
 
     let exitWithin (limit: TimeSpan) =
@@ -75,7 +85,7 @@ type NodeProcess private (running: Process, rest: int, tail: Tail) =
     member _.Output = tail.Text
 
     member node.Fail(what: string) : 'a =
-        failtest $"{what}{Environment.NewLine}--- the node printed last:{Environment.NewLine}{node.Output}"
+        failtest $"{what} (seed {Seed.current}){Environment.NewLine}--- the node printed last:{Environment.NewLine}{node.Output}"
 
     /// Starts the process and returns at once.
     static member Start(start: NodeStart) =
@@ -101,24 +111,40 @@ type NodeProcess private (running: Process, rest: int, tail: Tail) =
         running.BeginErrorReadLine()
         new NodeProcess(running, start.Rest, tail)
 
+    /// Waits until /readyz says 200, or something that `final` takes for the last word, or until the process has ended.
+    member node.Settled(final: string -> bool) =
+        task {
+            let since = Stopwatch.StartNew()
+            let mutable settled = None
+
+            while Option.isNone settled do
+                let! answer = readiness rest
+
+                settled <-
+                    match answer with
+                    | Some(HttpStatusCode.OK, _) -> Some Ready
+                    | Some(_, text) when final text -> Some(NotReady text)
+                    | _ when running.HasExited -> Some Ended
+                    | _ -> None
+
+                if Option.isNone settled then
+                    if since.Elapsed > patience then node.Fail $"the node was not ready after {patience}; /readyz says %A{answer}"
+
+                    do! Task.Delay(TimeSpan.FromMilliseconds 20.0, TimeProvider.System)
+
+            if settled = Some Ended then
+                // Until the pipes are empty as well, so that Output is complete.
+                running.WaitForExit()
+
+            return settled.Value
+        }
+
     /// Waits until /readyz says 200: every table accepts writes.
     member node.Ready() =
         task {
-            let since = Stopwatch.StartNew()
-            let mutable up = false
+            let! settled = node.Settled(fun _ -> false)
 
-            while not up do
-                let! answer = ready rest
-                up <- answer
-
-                if not up then
-                    if running.HasExited then
-                        running.WaitForExit()
-                        node.Fail $"the node ended with exit code {running.ExitCode} before it was ready"
-
-                    if since.Elapsed > patience then node.Fail $"the node was not ready after {patience}"
-
-                    do! Task.Delay(TimeSpan.FromMilliseconds 20.0, TimeProvider.System)
+            if settled <> Ready then node.Fail $"the node ended with exit code {running.ExitCode} before it was ready"
         }
 
     /// Its exit code, once it has ended by itself.

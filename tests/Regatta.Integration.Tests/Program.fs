@@ -5,4 +5,16 @@ open Regatta.Integration.Tests
 open Regatta.Testing
 
 [<EntryPoint>]
-let main argv = TestEntry.run (testList "integration" [ HistoryTests.tests ]) argv
+let main argv =
+    TestEntry.run
+        (testList
+            "integration"
+            [ HistoryTests.tests
+              StopTests.tests
+              KillTests.tests
+              SyncFailureTests.tests
+              DiskFullTests.tests
+              PowerLossTests.tests
+              CorruptionTests.tests
+              RealDataTests.tests ])
+        argv

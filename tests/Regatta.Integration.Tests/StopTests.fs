@@ -25,6 +25,7 @@ let private stopsCleanly =
                 use client = Launch.client ports
                 let! round = Launch.verify $"after stop {stop - 1}" node client workload state operations
                 totals.Add round
+                Expect.equal round.UnknownButHappened 0 $"writes that happened before stop {stop - 1} and were not answered"
                 state <- round.State
 
                 if stop <= stops then

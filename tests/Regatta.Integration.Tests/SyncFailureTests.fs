@@ -41,7 +41,7 @@ let private underLoad =
             task {
                 FaultySyncs.Needs "failing fsync and fdatasync"
                 Ext4Disk.Needs "losing what a failed sync left behind"
-                use disk = new Ext4Disk(1024)
+                use disk = new Ext4Disk(2048)
                 use scratch = new Scratch()
                 use ports = Ports.Take()
                 let draw = Random Seed.current

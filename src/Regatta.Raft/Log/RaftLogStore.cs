@@ -47,13 +47,14 @@ internal sealed class RaftLogStore : IDisposable
     {
         System.IO.Directory.CreateDirectory(directory);
         SyncWitness witness = SyncWitness.Open(directory);
+        string? newest = WriteAheadLogs.Newest(directory);
         RaftLogStore? store = null;
         try
         {
             Cache cache = Cache.CreateLru((ulong)options.BlockCacheBytes);
             RocksDb database = RocksDb.Open(DatabaseOptions(options, cache), directory);
             store = new RaftLogStore(database, cache, witness, directory, options, failStop, beforeWrite);
-            store._writer.Start(store.CheckRounds());
+            store._writer.Start(store.CheckRounds(newest));
             return store;
         }
         catch (Exception e)
@@ -165,10 +166,14 @@ internal sealed class RaftLogStore : IDisposable
     }
 
     private static Exception Refused(string directory, Exception cause) => cause.Message.StartsWith("Corruption", StringComparison.Ordinal)
-        ? new InvalidDataException($"The Raft log in '{directory}' is damaged: {cause.Message} {Advice}", cause)
+        ? new InvalidDataException($"The Raft log in '{directory}' is damaged: {cause.Message}{InFile(directory, cause)}. {Advice}", cause)
         : new IOException($"The Raft log in '{directory}' cannot be opened: {cause.Message}", cause);
 
-    private long CheckRounds()
+    private static string InFile(string directory, Exception cause) =>
+        !cause.Message.Contains(directory, StringComparison.Ordinal) && WriteAheadLogs.GivenUp(directory) is { } path ? $" in the file '{path}'" : "";
+
+    /// <param name="newest">The newest write-ahead log that was there before the database was opened, if any.</param>
+    private long CheckRounds(string? newest)
     {
         byte[]? record = Get(LogKey.Rounds, 0);
         long rounds = record is null ? 0 : BinaryPrimitives.ReadInt64LittleEndian(record);
@@ -176,7 +181,7 @@ internal sealed class RaftLogStore : IDisposable
             return rounds;
         throw new InvalidDataException(
             $"The Raft log in '{Directory}' is damaged: it ends with round {rounds}, and round {_witness.Round} was synced. "
-            + $"The end of the newest write-ahead log (*.log) there is damaged. {Advice}");
+            + (newest is null ? "Its newest write-ahead log (*.log) is missing" : $"The end of the file '{newest}' is damaged") + $". {Advice}");
     }
 
     private byte[]? Get(long group, long index)
