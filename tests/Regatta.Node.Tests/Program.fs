@@ -18,6 +18,7 @@ let main argv =
               TablesTests.tests
               LifecycleTests.tests
               OverloadTests.tests
+              HostileInputTests.tests
               HealthTests.tests
               EncodingTests.tests
               ReflectionTests.tests ]
