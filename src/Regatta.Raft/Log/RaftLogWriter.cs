@@ -137,18 +137,18 @@ internal sealed class RaftLogWriter(
             RaftMetrics.Syncs.Add(1);
             RaftMetrics.LogEntries.Add(entries);
             RaftMetrics.LogBytes.Add(bytes);
-            round.SetResult();
-            return true;
         }
         catch (Exception e)
         {
+            budget.Release(bytes);
             Fail(e, round);
             return false;
         }
-        finally
-        {
-            budget.Release(bytes);
-        }
+
+        // The room first: whoever sees the round done finds it free again.
+        budget.Release(bytes);
+        round.SetResult();
+        return true;
     }
 
     private void Fail(Exception cause, TaskCompletionSource round)
