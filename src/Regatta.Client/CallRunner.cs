@@ -109,5 +109,5 @@ internal sealed class CallRunner(ClientOptions options) : IDisposable
         }
     }
 
-    private static bool MayMoveOn(RpcException e, bool isWrite) => Failure.NeverSent(e) || (!isWrite && e.StatusCode == StatusCode.Unavailable);
+    private static bool MayMoveOn(RpcException e, bool isWrite) => Failure.NeverSent(e) || (!isWrite && Failure.IsUnavailable(e));
 }

@@ -10,6 +10,14 @@ internal static class Failure
     public static bool NeverSent(RpcException e) =>
         e.Status.DebugException is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError };
 
+    /// <summary>
+    /// The node, or the way to it, does not work just now. A connection that breaks early in its life comes as INTERNAL from the library; its
+    /// cause tells.
+    /// </summary>
+    public static bool IsUnavailable(RpcException e) =>
+        e.StatusCode == StatusCode.Unavailable
+        || (e.StatusCode == StatusCode.Internal && e.Status.DebugException is HttpRequestException or IOException);
+
     public static RegattaException Of(RpcException e, Endpoint endpoint, bool isWrite)
     {
         if (NeverSent(e))
@@ -21,7 +29,7 @@ internal static class Failure
                 new(FailureKind.Refused, e.StatusCode, Detail(e), RefusedHint(e.StatusCode, Detail(e)), e),
             _ when isWrite => new(FailureKind.OutcomeUnknown, e.StatusCode, Detail(e), "the write may have been applied: read before you repeat it", e),
             StatusCode.DeadlineExceeded => new(FailureKind.TimedOut, e.StatusCode, $"{endpoint} did not answer in time", "allow more time or try again", e),
-            StatusCode.Unavailable => new(FailureKind.Unreachable, e.StatusCode, Detail(e), "try again", e),
+            _ when IsUnavailable(e) => new(FailureKind.Unreachable, e.StatusCode, Detail(e), "try again", e),
             _ => new(FailureKind.Refused, e.StatusCode, Detail(e), "", e),
         };
     }

@@ -89,6 +89,16 @@ internal sealed class Durability
         return state;
     }
 
+    /// <summary>A full disk keeps RocksDB from writing even its LOG, and what it had begun to write is gone when we look.</summary>
+    private string LikelyCause()
+    {
+        const long roomOfAFlush = 64 << 20;
+        long free = FreeSpace.BytesAvailable(_database.Directory);
+        return free < roomOfAFlush
+            ? $"probably no space left: {free} bytes are free on its disk, and its LOG file there may say more."
+            : "its LOG file there says which.";
+    }
+
     /// <summary>RocksDB tells the reason of a failure in the background only to the next writer; an empty batch is one.</summary>
     private string AskRocksDb()
     {
@@ -96,9 +106,9 @@ internal sealed class Durability
         try
         {
             _database.Write(nothing.Handle);
-            return _failure ??= $"{_database.Directory}: RocksDB reports an error in the background; its LOG file there says which.";
+            return _failure ??= $"{_database.Directory}: RocksDB reports an error in the background; {LikelyCause()}";
         }
-        catch (StorageException e)
+        catch (Exception e) when (e is StorageException or IOException)
         {
             return _failure ??= e.Message;
         }

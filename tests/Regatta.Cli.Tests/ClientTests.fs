@@ -15,7 +15,7 @@ open Regatta.Protocol.V1
 open FakeSite
 
 /// Accepts connections and closes them as soon as something was sent: whatever the client sent, it will never know what became of it.
-type private Slammer() =
+type private Slammer(reads: int) =
     let listener = new TcpListener(IPAddress.Loopback, 0)
     let stop = new CancellationTokenSource()
 
@@ -24,8 +24,10 @@ type private Slammer() =
             try
                 while true do
                     use! connection = listener.AcceptTcpClientAsync stop.Token
-                    let! _ = connection.GetStream().ReadAsync(Memory(Array.zeroCreate<byte> 1024), stop.Token)
-                    ()
+
+                    for _ in 1..reads do
+                        let! _ = connection.GetStream().ReadAsync(Memory(Array.zeroCreate<byte> 1024), stop.Token)
+                        ()
             with :? OperationCanceledException ->
                 ()
         }
@@ -133,22 +135,24 @@ let private failover =
                   Expect.sequenceEqual site.State.Calls [ "Range" ] "the write did not go on"
               })
 
-          testCaseTask "a write whose connection breaks is not repeated, a read is" (fun () ->
-              task {
-                  use slammer = new Slammer()
-                  use! site = start ()
-                  use client = connect patient [ slammer.Endpoint; site.Endpoint ]
-                  let! e = failure (client.Kv.PutAsync(put "a" "1", none))
-                  Expect.equal e.Kind FailureKind.OutcomeUnknown "kind"
-                  Expect.isEmpty site.State.Calls "nothing went on"
-                  use again = connect patient [ slammer.Endpoint; site.Endpoint ]
-                  let! _ = again.Kv.RangeAsync(get "a", none)
-                  Expect.sequenceEqual site.State.Calls [ "Range" ] "the read went on"
-              })
+          // Cut after its first bytes or before: the library reports the one as UNAVAILABLE, the other as INTERNAL.
+          for reads in [ 0; 1 ] do
+              testCaseTask $"a write whose connection breaks after {reads} reads is not repeated, a read is" (fun () ->
+                  task {
+                      use slammer = new Slammer(reads)
+                      use! site = start ()
+                      use client = connect patient [ slammer.Endpoint; site.Endpoint ]
+                      let! e = failure (client.Kv.PutAsync(put "a" "1", none))
+                      Expect.equal e.Kind FailureKind.OutcomeUnknown "kind"
+                      Expect.isEmpty site.State.Calls "nothing went on"
+                      use again = connect patient [ slammer.Endpoint; site.Endpoint ]
+                      let! _ = again.Kv.RangeAsync(get "a", none)
+                      Expect.sequenceEqual site.State.Calls [ "Range" ] "the read went on"
+                  })
 
           testCaseTask "a transaction that only reads counts as a read" (fun () ->
               task {
-                  use slammer = new Slammer()
+                  use slammer = new Slammer(1)
                   use! site = start ()
                   let read = RequestOp(RequestRange = RequestOp.Types.Range(Key = bytes "a"))
                   let write = RequestOp(RequestPut = RequestOp.Types.Put(Key = bytes "a"))

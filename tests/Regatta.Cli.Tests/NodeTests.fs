@@ -78,6 +78,21 @@ let private inDirectory (body: string -> Task<unit>) =
             directory.Delete true
     }
 
+/// Standard error that tells when a text has been written.
+type private Complaint(awaited: string) =
+    inherit StringWriter()
+    let seen = TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)
+    member _.Seen: Task = seen.Task
+
+    override this.Write(text: string) =
+        base.Write text
+
+        if this.ToString().Contains(awaited, StringComparison.Ordinal) then seen.TrySetResult() |> ignore
+
+    override this.WriteLine(text: string) =
+        this.Write text
+        base.WriteLine()
+
 /// A node for one test, stopped cleanly at its end.
 let private withNode (body: FakeSite.Site -> Task<unit>) =
     inDirectory (fun directory ->
@@ -91,6 +106,28 @@ let private withNode (body: FakeSite.Site -> Task<unit>) =
 let private expectOutput (expected: string list) (result: Run.Result) =
     Expect.equal (result.Code, result.Errors) (ExitCode.Ok, "") "exit code, errors"
     Expect.equal result.Output (String.concat "" [ for line in expected -> line + "\n" ]) "output"
+
+let private damaged =
+    testCaseTask "a node with a table that cannot be opened says so, and never that it is ready" (fun () ->
+        inDirectory (fun directory ->
+            task {
+                let! first = dev directory
+                let! stopped = first.Stop()
+                Expect.equal stopped (ExitCode.Ok, "") "a clean stop"
+                let table = Directory.GetDirectories(Path.Combine(directory, "site-0", "node-1", "tables"), "1000?") |> Array.exactlyOne
+                File.Delete(Path.Combine(table, "FLUSHED"))
+                use output = new MemoryStream()
+                use errors = new Complaint("not ready: ")
+                use interrupt = new CancellationTokenSource()
+                let arguments = [| "dev"; "--base-port"; "0"; "--data-dir"; directory; "--log-level"; "ERROR" |]
+                let running = CommandLine.RunAsync(arguments, Run.surroundings Run.plain output errors, interrupt.Token)
+                let! _ = Task.WhenAny(running :> Task, errors.Seen)
+                do! interrupt.CancelAsync()
+                let! code = running
+                Expect.equal code ExitCode.Ok "a clean stop"
+                Expect.stringContains (errors.ToString()) "FLUSHED" "the file is named"
+                Expect.isFalse ((Bytes.toText (output.ToArray())).Contains("ready\n", StringComparison.Ordinal)) "ready was not said"
+            }))
 
 let private development =
     testCaseTask "regatta dev makes the table default, says where it is, gets ready, and keeps its data from one run to the next" (fun () ->
@@ -324,4 +361,4 @@ let private interruption =
             Expect.stringContains (errors.ToString()) "interrupted" "what it says"
         })
 
-let all = testList "node" [ development; leader; transactions; roundTrip; refusals; interruption ]
+let all = testList "node" [ development; damaged; leader; transactions; roundTrip; refusals; interruption ]

@@ -11,6 +11,8 @@ internal static class NodeRun
     /// <summary>The line that scripts wait for.</summary>
     public const string Ready = "ready";
 
+    private static readonly TimeSpan ReadyInterval = TimeSpan.FromMilliseconds(200);
+
     /// <param name="options">One node.</param>
     /// <param name="surroundings">Where to say what.</param>
     /// <param name="hints">Further lines for whoever starts it.</param>
@@ -24,7 +26,11 @@ internal static class NodeRun
         {
             await using RegattaNode node = await RegattaNode.StartAsync(options, loggers, surroundings.Clock, stop);
             await AnnounceAsync(node, options, surroundings, hints(node));
+            using CancellationTokenSource running = CancellationTokenSource.CreateLinkedTokenSource(stop);
+            Task ready = SayWhenReadyAsync(node, surroundings, running.Token);
             await ((Task)node.Stopped).WaitAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await running.CancelAsync();
+            await ready;
             await node.StopAsync(CancellationToken.None);
             NodeExit exit = await node.Stopped;
             if (exit.Code != ExitCode.Ok)
@@ -54,8 +60,27 @@ internal static class NodeRun
         output.WriteLine($"data:    {options.DataDirectory}");
         foreach (string hint in hints)
             output.WriteLine(hint);
-        output.WriteLine(Ready);
         await output.FlushAsync(CancellationToken.None);
+    }
+
+    /// <summary>Says `ready` when every table accepts writes; until then, once, why not. A table whose files are damaged keeps it waiting; the others serve.</summary>
+    private static async Task SayWhenReadyAsync(RegattaNode node, Surroundings surroundings, CancellationToken stop)
+    {
+        try
+        {
+            if (node.NotReadyReasons is { Count: > 0 } reasons)
+                ErrorReport.Write(surroundings.Error, "not ready: " + string.Join("; ", reasons), "the other tables serve; /readyz says when all do");
+            using PeriodicTimer timer = new(ReadyInterval, surroundings.Clock);
+            while (node.NotReadyReasons.Count > 0)
+                await timer.WaitForNextTickAsync(stop);
+            OutputSink output = new(surroundings.Output);
+            output.WriteLine(Ready);
+            await output.FlushAsync(CancellationToken.None);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // The node stops before it was ready.
+        }
     }
 
     private static ILoggerFactory Loggers(LogLevel level, Surroundings surroundings) => LoggerFactory.Create(builder => builder
