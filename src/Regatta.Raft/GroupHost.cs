@@ -136,6 +136,24 @@ public sealed partial class GroupHost : IGroupHost
         }
     }
 
+    public async ValueTask<string> SetAsideAsync(long groupId, CancellationToken cancellationToken)
+    {
+        GroupSlot slot = _slots.GetOrAdd(groupId, static _ => new GroupSlot());
+        await slot.Lock.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (slot.Group is not null)
+                throw new InvalidOperationException($"Group {groupId} runs and cannot be set aside.");
+            string target = await Task.Run(() => GroupAside.MoveAsync(_directory, _setting.Log, groupId), CancellationToken.None).ConfigureAwait(false);
+            _onDisk.TryRemove(groupId, out _);
+            return target;
+        }
+        finally
+        {
+            slot.Lock.Release();
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0)

@@ -26,6 +26,16 @@ public interface IGroupHost : IAsyncDisposable
 
     /// <summary>Stops the group and deletes its state and log, also when it was never started. Idempotent and safe to repeat after a crash.</summary>
     ValueTask DropAsync(long groupId, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Moves the state and log of a group that does not run out of the way, to the node directory's <c>aside/</c>: nothing is lost, and the group's number
+    /// is free. Safe to repeat after a crash.
+    /// </summary>
+    /// <returns>The directory that holds the group now.</returns>
+    /// <exception cref="InvalidOperationException">The group runs.</exception>
+    /// <exception cref="IOException">It could not be moved and is still in the way.</exception>
+    /// <exception cref="InvalidDataException">Its log is damaged; it is still in the way.</exception>
+    ValueTask<string> SetAsideAsync(long groupId, CancellationToken cancellationToken);
 }
 
 /// <param name="Name">The table's name, for logs and directories' metadata only.</param>

@@ -9,6 +9,7 @@ namespace Regatta.Storage;
 /// lock              one process per directory
 /// log/              RaftLogStore
 /// tables/GROUP/     TableStore
+/// aside/GROUP/      log and state of a group that the catalogue did not know
 /// scratch/          emptied at every start
 /// </code>
 /// Opening it completes what a crash left half done (drops, creations that never got whole).
@@ -41,6 +42,9 @@ public sealed class NodeDirectory : IDisposable
     public string ScratchPath => Path.Combine(Root, "scratch");
 
     public string TablePath(long groupId) => Path.Combine(TablesPath, groupId.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>Where a group goes that is on the disk and that the catalogue does not know.</summary>
+    public string AsidePath(long groupId) => Path.Combine(Root, "aside", groupId.ToString(CultureInfo.InvariantCulture));
 
     /// <summary>Opens the directory of a node, or makes it if it does not exist or is empty.</summary>
     /// <param name="history">The leader site's history id where it is known; null: take the stored one, or make one at the first start.</param>

@@ -12,6 +12,9 @@ open FsCheck.FSharp
 open Regatta.Cli
 open Regatta.Testing
 
+/// Nothing in these tests waits longer than this for anything that should come at once.
+let private patience = TimeSpan.FromSeconds 60.
+
 /// Standard output that tells when the line that scripts wait for has been written.
 type private Announcement() =
     inherit MemoryStream()
@@ -43,7 +46,7 @@ let private launch environment (arguments: string list) =
         let interrupt = new CancellationTokenSource()
         let setup = { Run.plain with Environment = environment }
         let running = CommandLine.RunAsync(Array.ofList arguments, Run.surroundings setup output errors, interrupt.Token)
-        let! first = Task.WhenAny(running :> Task, output.Ready :> Task)
+        let! first = Task.WhenAny(running :> Task, output.Ready :> Task).WaitAsync patience
 
         if obj.ReferenceEquals(first, running) then failtestf "it ended instead of getting ready: %s" (errors.ToString())
 
@@ -121,7 +124,7 @@ let private damaged =
                 use interrupt = new CancellationTokenSource()
                 let arguments = [| "dev"; "--base-port"; "0"; "--data-dir"; directory; "--log-level"; "ERROR" |]
                 let running = CommandLine.RunAsync(arguments, Run.surroundings Run.plain output errors, interrupt.Token)
-                let! _ = Task.WhenAny(running :> Task, errors.Seen)
+                let! _ = Task.WhenAny(running :> Task, errors.Seen).WaitAsync patience
                 do! interrupt.CancelAsync()
                 let! code = running
                 Expect.equal code ExitCode.Ok "a clean stop"

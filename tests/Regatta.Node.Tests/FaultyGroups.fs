@@ -112,3 +112,5 @@ type FaultyHost(inner: IGroupHost) =
             groups.TryRemove groupId |> ignore
 
             if this.KeepOnDrop then ValueTask.CompletedTask else inner.DropAsync(groupId, token)
+
+        member _.SetAsideAsync(groupId, token) = inner.SetAsideAsync(groupId, token)

@@ -1,11 +1,13 @@
 module Regatta.Node.Tests.TablesTests
 
+open System
 open System.Collections.Generic
 open System.Threading.Tasks
 open Expecto
 open Grpc.Core
 open Regatta.Node
 open Regatta.Protocol.V1
+open Regatta.Storage
 
 let private names (node: RunningNode) =
     task {
@@ -179,26 +181,65 @@ let tests =
                   Expect.equal (onDisk node) [ 1L ] "its data is gone"
               })
 
-          Nodes.test "data that the catalogue does not know is left alone and reported" (fun () ->
+          Nodes.test "data that the catalogue does not know is set aside, and never becomes the next table's" (fun () ->
+              task {
+                  use scratch = new Scratch()
+
+                  let history =
+                      use directory = NodeDirectory.Open(scratch.Path, NodeRole.Leader, 1L, Nullable())
+                      directory.Identity.History
+
+                  do!
+                      task {
+                          // What the first table will be, as if the catalogue had been put back to before it.
+                          use! node = Nodes.start scratch.Path []
+                          let spec = Regatta.Raft.GroupSpec(10001L, "stray", Regatta.Core.Incarnation(history, 1L))
+                          let! group = (node.Host :> Regatta.Raft.IGroupHost).StartAsync(spec, Threading.CancellationToken.None)
+                          let old = ReadOnlyMemory "old"B
+                          let! outcome = group.ProposeAsync(Regatta.Core.PutCommand(old, old, false), Threading.CancellationToken.None)
+                          Expect.isNotNull outcome.Result "written"
+                      }
+
+                  use! node = Nodes.start scratch.Path [ "tables.names", "first" ]
+                  Expect.equal (onDisk node) [ 1L; 10001L ] "the number is the new table's"
+                  let! value = node.Get("first", "old")
+                  Expect.isNone value "the new table is empty"
+                  let aside = IO.Path.Combine(scratch.Path, "aside", "10001")
+                  Expect.isTrue (IO.Directory.Exists(IO.Path.Combine(aside, "state"))) "the old data is kept"
+
+                  let warned =
+                      node.Loggers.AtLeast Microsoft.Extensions.Logging.LogLevel.Warning
+                      |> Array.filter (fun entry -> entry.Message.Contains aside)
+
+                  Expect.hasLength warned 1 "one warning, which says where"
+              })
+
+          Nodes.test "a node does not start with data that it cannot set aside" (fun () ->
               task {
                   use scratch = new Scratch()
 
                   do!
                       task {
                           use! node = Nodes.start scratch.Path []
-                          let spec = Regatta.Raft.GroupSpec(77777L, "stray", Regatta.Core.Incarnation(System.Guid.NewGuid(), 5L))
-                          let! _ = (node.Host :> Regatta.Raft.IGroupHost).StartAsync(spec, System.Threading.CancellationToken.None)
+                          let spec = Regatta.Raft.GroupSpec(10001L, "stray", Regatta.Core.Incarnation(Guid.NewGuid(), 1L))
+                          let! _ = (node.Host :> Regatta.Raft.IGroupHost).StartAsync(spec, Threading.CancellationToken.None)
                           ()
                       }
 
-                  use! node = Nodes.start scratch.Path []
-                  Expect.contains (onDisk node) 77777L "nothing is deleted without a tombstone"
+                  IO.File.WriteAllText(IO.Path.Combine(scratch.Path, "aside"), "a file where the directory should be")
 
-                  let warned =
-                      node.Loggers.AtLeast Microsoft.Extensions.Logging.LogLevel.Warning
-                      |> Array.filter (fun entry -> entry.Message.Contains "77777")
+                  let! reason =
+                      task {
+                          try
+                              use! _ = Nodes.start scratch.Path []
+                              return "it started"
+                          with :? NodeStartException as e ->
+                              return e.Message
+                      }
 
-                  Expect.hasLength warned 1 "one warning"
+                  Expect.stringContains reason "group 10001" "which"
+                  Expect.stringContains reason "could not be set aside" "why"
+                  Expect.isTrue (IO.Directory.Exists(IO.Path.Combine(scratch.Path, "tables", "10001"))) "still there"
               })
 
           Nodes.test "a damaged table does not keep the others from being served, and can be deleted and made again" (fun () ->

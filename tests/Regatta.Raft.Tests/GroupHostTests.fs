@@ -13,7 +13,7 @@ open Regatta.Storage
 open Regatta.Testing
 open Regatta.Raft.Tests.Fixtures
 
-let private history = Guid.Parse "6c1f7a52-39a5-4b7e-9d5c-0d2b8d3f9a11"
+let history = Guid.Parse "6c1f7a52-39a5-4b7e-9d5c-0d2b8d3f9a11"
 
 let private options = GroupHostOptions(Log = smallLog)
 
@@ -45,7 +45,7 @@ type Node(path: string, options: GroupHostOptions) =
 
 let private bytes (text: string) = ReadOnlyMemory(Encoding.UTF8.GetBytes text)
 
-let private put (group: ITableGroup) (key: string) (value: string) =
+let put (group: ITableGroup) (key: string) (value: string) =
     task {
         let! outcome = soonResult (group.ProposeAsync(PutCommand(bytes key, bytes value, false), CancellationToken.None).AsTask())
 
@@ -54,7 +54,7 @@ let private put (group: ITableGroup) (key: string) (value: string) =
         | None -> return failtestf "put %s: %O %s" key outcome.Failure (string outcome.Reason)
     }
 
-let private get (group: ITableGroup) (key: string) =
+let get (group: ITableGroup) (key: string) =
     let read = group.Reader.Get((bytes key).Span, true)
     if read.Found then Some(Encoding.UTF8.GetString read.Value.Span, read.Header.ModRevision) else None
 
@@ -125,9 +125,9 @@ let private basics =
               } ]
 
 /// Ends a node as a crash does: what is not flushed of its tables is gone, what was synced of its log is there.
-let private crash (node: Node) = node.Host.Setting.FailStop.Trigger "a test crashes the node"
+let crash (node: Node) = node.Host.Setting.FailStop.Trigger "a test crashes the node"
 
-let private refusal (work: unit -> Task<'a>) =
+let refusal (work: unit -> Task<'a>) =
     task {
         try
             let! _ = work ()

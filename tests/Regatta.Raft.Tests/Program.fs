@@ -14,5 +14,6 @@ let main argv =
               BatcherTests.tests
               BarrierTests.tests
               TableGroupTests.tests
-              GroupHostTests.tests ])
+              GroupHostTests.tests
+              SetAsideTests.tests ])
         argv

@@ -132,6 +132,8 @@ let private sweep trials (damage: Random -> string -> string) =
           match result with
           | Wrong how -> failtestf "seed %d, trial %d, %s: %s: %s" Seed.current trial (nameOf file) what how
           | Refused message when not (message.Contains directory) -> failtestf "the message does not name %s: %s" directory message
+          | Refused message when name = "SST" && not (message.Contains(nameOf file)) ->
+              failtestf "seed %d, trial %d, %s: %s: the message does not name the file: %s" Seed.current trial (nameOf file) what message
           | Refused _ -> name, AtRead
           | Right false -> name, AtVerify
           | Right true -> name, Never ]
@@ -188,6 +190,35 @@ let tests =
               for name in [ "SST"; "CURRENT"; "FLUSHED"; "MANIFEST" ] do
                   Expect.isGreaterThan (foundAs AtRead name results) 0 $"a missing {name} is found"
                   Expect.equal (foundAs Never name results + foundAs AtVerify name results) 0 $"every missing {name} is found at once")
+
+          testCase "a table file is named whatever byte of it is damaged, though RocksDB blames another" (fun () ->
+              use scratch = new Scratch()
+              use environment = Store.environment StorageOptions.Default
+              let sound = scratch.Path "sound"
+              build sound environment
+              readAll sound environment |> ignore
+              let file = Directory.GetFiles(sound, "*.sst") |> Array.minBy (fun file -> FileInfo(file).Length) |> nameOf
+              let length = int (FileInfo(Path.Combine(sound, file)).Length)
+              let mutable refusals = 0
+
+              for at in 0 .. Scale.pick 40 3 .. length - 1 do
+                  let directory = scratch.Path $"byte-{at}"
+                  copy sound directory
+                  let bytes = File.ReadAllBytes(Path.Combine(directory, file))
+                  bytes[at] <- bytes[at] ^^^ 0xffuy
+                  File.WriteAllBytes(Path.Combine(directory, file), bytes)
+
+                  try
+                      readAll directory environment |> ignore
+                  with :? StorageCorruptionException as e ->
+                      refusals <- refusals + 1
+                      Expect.stringContains e.Message file $"byte {at} of {length}"
+
+                  let names = Directory.GetFileSystemEntries(scratch.Path ".") |> Array.map nameOf
+                  Expect.isFalse (names |> Array.exists _.Contains("links")) "nothing is left of the search"
+                  Directory.Delete(directory, true)
+
+              Expect.isGreaterThan refusals 0 "some are refused")
 
           testCase "a manifest that lost its end is refused, though RocksDB takes it" (fun () ->
               use scratch = new Scratch()

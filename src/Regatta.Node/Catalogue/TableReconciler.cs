@@ -9,7 +9,7 @@ namespace Regatta.Node;
 /// <summary>
 /// Makes what runs on this node what the catalogue says: after start, and after every change of the catalogue. It goes by the catalogue's
 /// state and not by what happened, so a crash at any point is healed by the next pass. Data is deleted for one reason only: a tombstone for that
-/// very group. A group that the catalogue does not know is left alone and reported.
+/// very group. A group that the catalogue does not know is set aside, before a new table could be given its number and find its data.
 /// </summary>
 internal sealed partial class TableReconciler(
     IGroupHost host, Catalogue catalogue, Guid history, ulong nodeId, ServedTables served, ILogger<TableReconciler> logger)
@@ -19,7 +19,6 @@ internal sealed partial class TableReconciler(
 
     private readonly Dictionary<long, ServedTable> _running = [];
     private readonly ConcurrentDictionary<string, (long GroupId, string Reason)> _faults = new(StringComparer.Ordinal);
-    private readonly HashSet<long> _reportedUnknown = [];
     private readonly RevisionSignal _reconciled = new();
 
     /// <summary>Completes when a pass that saw this revision of the catalogue is over.</summary>
@@ -35,11 +34,15 @@ internal sealed partial class TableReconciler(
         }
     }
 
-    /// <summary>One pass. Not to be called while another one runs.</summary>
+    /// <summary>
+    /// One pass, to be made only when the catalogue is whole (behind a barrier): what it does not know is set aside. Not to be called while another one
+    /// runs.
+    /// </summary>
     /// <returns>The catalogue's revision that it saw.</returns>
     public async Task<long> PassAsync(CancellationToken cancellationToken)
     {
         CatalogueState state = catalogue.Read();
+        await SetAsideUnknownAsync(state, cancellationToken);
         await StartMissingAsync(state, cancellationToken);
         ImmutableArray<long> gone = [.. _running.Keys.Except(state.Tables.Select(table => table.GroupId))];
         foreach (long groupId in gone)
@@ -47,7 +50,6 @@ internal sealed partial class TableReconciler(
         // Nobody finds a deleted table from here on; its group stops only after that.
         Publish(state);
         await DropAsync(state, cancellationToken);
-        ReportUnknown(state);
         _reconciled.Set(state.Revision);
         return state.Revision;
     }
@@ -113,11 +115,23 @@ internal sealed partial class TableReconciler(
         }
     }
 
-    private void ReportUnknown(CatalogueState state)
+    // Failing is final: with it still there, a new table could find it in its place, and that table's deletion would delete it.
+    private async Task SetAsideUnknownAsync(CatalogueState state, CancellationToken cancellationToken)
     {
         HashSet<long> known = [CatalogueKeys.CatalogueGroup, .. state.Dropped, .. state.Tables.Select(table => table.GroupId)];
-        foreach (long groupId in host.OnDisk.Where(groupId => !known.Contains(groupId) && _reportedUnknown.Add(groupId)))
-            LogUnknown(groupId);
+        foreach (long groupId in host.OnDisk.Where(groupId => !known.Contains(groupId)))
+        {
+            try
+            {
+                LogSetAside(groupId, await host.SetAsideAsync(groupId, cancellationToken));
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new IOException(
+                    $"group {groupId} is on this node's disk, but not in the catalogue, and could not be set aside: {e.Message} "
+                    + "Nothing was deleted. Make room for it or move its directory away, then start the node again.", e);
+            }
+        }
     }
 
     [LoggerMessage(LogLevel.Information, "Table {Table} (group {GroupId}) is open at revision {Revision}.")]
@@ -132,7 +146,7 @@ internal sealed partial class TableReconciler(
     [LoggerMessage(LogLevel.Error, "The data of group {GroupId}, whose table was deleted, could not be removed. The next start tries again.")]
     private partial void LogDropFailed(Exception e, long groupId);
 
-    [LoggerMessage(LogLevel.Warning, "Group {GroupId} is on this node's disk, but neither a table nor a deleted table in the catalogue. "
-        + "It is left alone: only a deletion recorded in the catalogue deletes data. If it is not missed, remove its directory while the node is stopped.")]
-    private partial void LogUnknown(long groupId);
+    [LoggerMessage(LogLevel.Warning, "Group {GroupId} was on this node's disk, but is neither a table nor a deleted table in the catalogue. "
+        + "Only a deletion recorded in the catalogue deletes data: it is kept in {Directory}. Remove that directory if it is not missed.")]
+    private partial void LogSetAside(long groupId, string directory);
 }

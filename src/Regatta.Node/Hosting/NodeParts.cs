@@ -128,6 +128,8 @@ internal sealed partial class NodeParts
             Groups, catalogue, history, (ulong)options.RaftNodeId, Served, loggers.CreateLogger<TableReconciler>());
         // Only behind a barrier is the catalogue whole: what was committed before a crash has been applied.
         await BarrierAsync(group, cancellationToken);
+        // First of all: a new table must not get a number under which there is old data.
+        await Reconciler.PassAsync(cancellationToken);
         await CreateNamedAsync(catalogue, options.TablesNames, cancellationToken);
         CatalogueRevision = await Reconciler.PassAsync(cancellationToken);
         return catalogue;

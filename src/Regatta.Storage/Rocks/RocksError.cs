@@ -36,13 +36,20 @@ internal static class RocksError
             || text.StartsWith("Invalid argument", StringComparison.Ordinal)
             || text.StartsWith("NotFound", StringComparison.Ordinal)
             || text.StartsWith("Not implemented", StringComparison.Ordinal);
-        return damaged ? Corrupt(directory, text) : Of(text, directory);
+        return damaged ? Corrupt(directory, text + InTableFiles(text, directory)) : Of(text, directory);
     }
 
     internal static StorageCorruptionException Corrupt(string directory, string what) => new($"{directory}: {what}. {Damaged}");
 
     [DoesNotReturn]
     internal static void Throw(nint error, string directory) => throw Of(Text(error), directory);
+
+    private static string InTableFiles(string text, string directory)
+    {
+        if (text.Contains(".sst", StringComparison.Ordinal)) return "";
+        string[] files = DamagedTableFiles.Find(directory);
+        return files.Length == 0 ? "" : $" (in {string.Join(", ", files)})";
+    }
 
     private static bool IsCorruption(string text) => text.Contains("Corruption", StringComparison.Ordinal);
 }
