@@ -12,9 +12,15 @@ let main argv =
               RecordTests.all
               TxnTextTests.all
               SettingsTests.all
-              ClientTests.all
+              ClientFailoverTests.all
+              ClientStreamTests.all
+              ClientOutcomeTests.all
+              PutPipelineTests.all
               UsageTests.all
-              CommandTests.all
+              KvReadTests.all
+              KvWriteTests.all
+              TableAndClusterTests.all
+              ExitCodeTests.all
               BulkTests.all
               NodeTests.all ])
         argv

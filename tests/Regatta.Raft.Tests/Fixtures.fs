@@ -17,6 +17,20 @@ let soon (work: Task) = work.WaitAsync patience
 
 let soonResult (work: Task<'a>) = work.WaitAsync patience
 
+/// Waits for the end of the work, whatever the end is.
+let ended (work: Task) = work.ContinueWith((fun (_: Task) -> ()), TaskScheduler.Default).WaitAsync patience
+
+/// What the work failed with.
+let failure (work: Task) =
+    task {
+        do! ended work
+
+        return
+            match Option.ofObj work.Exception with
+            | Some e -> e.GetBaseException()
+            | None -> Expecto.Tests.failtest "it was expected to fail"
+    }
+
 /// A test whose body is a task.
 let taskCase name (body: unit -> Task<unit>) = Expecto.Tests.testCaseAsync name (async { do! body () |> Async.AwaitTask })
 

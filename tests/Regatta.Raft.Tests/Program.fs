@@ -9,11 +9,28 @@ let main argv =
     TestEntry.run
         (testList
             "Raft"
-            [ LogStoreTests.tests
-              GroupLogTests.tests
+            [ LogFormatTests.tests
+              LogStoreTests.tests
+              LogDamageTests.tests
+              ByteBudgetTests.tests
+              GroupLogSyncTests.tests
+              GroupLogConflictTests.tests
+              GroupLogReadTests.tests
+              GroupLogTermTests.tests
+              GroupLogCutTests.tests
+              GroupLogSnapshotTests.tests
+              GroupLogOpenTests.tests
+              GroupLogModelTests.tests
               BatcherTests.tests
+              BatcherCancellationTests.tests
               BarrierTests.tests
-              TableGroupTests.tests
+              TableGroupLifecycleTests.tests
+              TableGroupFailureTests.tests
+              TableGroupFlushTests.tests
+              TableGroupReadTests.tests
+              TableGroupCrashTests.tests
               GroupHostTests.tests
+              GroupHostLifecycleTests.tests
+              GroupHostCrashTests.tests
               SetAsideTests.tests ])
         argv

@@ -4,11 +4,11 @@ module Regatta.Raft.Tests.SetAsideTests
 open System
 open System.IO
 open System.Threading
-open System.Threading.Tasks
 open Expecto
 open Regatta.Raft
 open Regatta.Raft.Tests.Fixtures
-open Regatta.Raft.Tests.GroupHostTests
+open Regatta.Raft.Tests.GroupCalls
+open Regatta.Raft.Tests.NodeGroups
 
 let private setAside (node: Node) = soonResult (node.Host.SetAsideAsync(10001L, CancellationToken.None).AsTask())
 
