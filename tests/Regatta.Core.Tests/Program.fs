@@ -10,6 +10,7 @@ let main argv =
         (testList
             "core"
             [ EntryTests.tests
+              ResultTests.tests
               ChangeTests.tests
               MachineTests.tests
               QueryTests.tests

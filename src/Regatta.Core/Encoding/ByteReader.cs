@@ -71,11 +71,14 @@ internal ref struct ByteReader(ReadOnlyMemory<byte> source, string what)
         return bytes;
     }
 
-    /// <summary>Number of items to come. Each takes at least one byte, so that a garbled number cannot ask for all the memory there is.</summary>
-    public int Count()
+    /// <summary>
+    /// Number of items to come, of which each takes at least <paramref name="smallest"/> bytes: a garbled number cannot ask for more
+    /// memory than so many items would.
+    /// </summary>
+    public int Count(int smallest)
     {
         ulong count = Varint();
-        return count <= (ulong)Remaining ? (int)count : throw Corrupt($"{count} items are announced in {Remaining} bytes");
+        return count <= (ulong)(Remaining / smallest) ? (int)count : throw Corrupt($"{count} items are announced in {Remaining} bytes");
     }
 
     /// <summary>A byte whose known bits are given by <paramref name="known"/>; others come from a version that we do not understand.</summary>

@@ -21,6 +21,9 @@ internal sealed class ByteWriter(int initialCapacity)
             _buffer = new byte[initialCapacity];
     }
 
+    /// <summary>The written bytes, without a copy where they fill the buffer; the writer must not be used any more.</summary>
+    public ReadOnlyMemory<byte> Detach() => _buffer.AsMemory(0, Length);
+
     /// <summary>Room for <paramref name="count"/> bytes that the caller fills before the next call of any member.</summary>
     public Span<byte> Take(int count)
     {

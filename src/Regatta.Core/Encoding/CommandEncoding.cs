@@ -39,6 +39,12 @@ internal static class CommandEncoding
     private const byte OnlyKeys = 1;
     private const byte OnlyCount = 2;
 
+    /// <summary>A range of an empty key, operator, target, an empty value and a number of one byte.</summary>
+    private const int SmallestCompare = 6;
+
+    /// <summary>A put of an empty key and value.</summary>
+    private const int SmallestOperation = 4;
+
     public static void Write(ByteWriter writer, TableCommand command)
     {
         switch (command)
@@ -129,7 +135,7 @@ internal static class CommandEncoding
 
     private static ImmutableArray<Compare> ReadCompares(ref ByteReader reader)
     {
-        var compares = new Compare[reader.Count()];
+        var compares = new Compare[reader.Count(SmallestCompare)];
         for (int i = 0; i < compares.Length; i++)
         {
             KeyRange keys = KeyRangeEncoding.Read(ref reader);
@@ -171,7 +177,7 @@ internal static class CommandEncoding
 
     private static ImmutableArray<TxnOp> ReadOperations(ref ByteReader reader)
     {
-        var operations = new TxnOp[reader.Count()];
+        var operations = new TxnOp[reader.Count(SmallestOperation)];
         for (int i = 0; i < operations.Length; i++)
             operations[i] = ReadOperation(ref reader);
         return ImmutableCollectionsMarshal.AsImmutableArray(operations);
