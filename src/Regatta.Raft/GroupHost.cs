@@ -63,7 +63,7 @@ public sealed partial class GroupHost : IGroupHost
             RaftLogStore log = await Task.Run(() => RaftLogStore.Open(dir.LogPath, options.Log, failStop)).ConfigureAwait(false);
             DiskRoom room = new(options.LowWaterBytes, () => FreeSpace.BytesAvailable(dir.Root));
             room.Measure();
-            GroupSetting setting = new(dir.Identity.NodeId, log, dir.ScratchPath, failStop, room, options.Groups, loggers, time);
+            GroupSetting setting = new(dir.Identity.NodeId, SiteMembers.Alone(dir.Identity.NodeId), log, dir.ScratchPath, failStop, room, options.Groups, loggers, time);
             return new GroupHost(dir, options, setting, environment);
         }
         catch

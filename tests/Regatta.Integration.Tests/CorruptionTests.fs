@@ -56,13 +56,27 @@ let private flip (path: string) offset =
     file.Seek(offset, SeekOrigin.Begin) |> ignore
     file.WriteByte(byte old ^^^ 0xFFuy)
 
+/// Bytes of the blocks that hold a RocksDB table's entries, from its properties: they are at the file's beginning.
+let private entryBytes (path: string) =
+    let property = "data.size"
+    let bytes = File.ReadAllBytes path
+    let mutable at = find path property + property.Length
+    let mutable size, shift = 0L, 0
+
+    while bytes[at] >= 0x80uy do
+        size <- size ||| (int64 (bytes[at] &&& 0x7Fuy) <<< shift)
+        shift <- shift + 7
+        at <- at + 1
+
+    size ||| (int64 bytes[at] <<< shift)
+
 /// Where to flip: anywhere in a log; in a table, where its entries are, and not in the filters, indexes and properties behind them.
 let private place (draw: Random) kind (path: string) =
     match kind with
     | LogTail -> draw.NextInt64(FileInfo(path).Length)
     | LogTable
     | DataTable
-    | OtherTable -> draw.NextInt64(int64 (find path "rocksdb.") * 6L / 10L)
+    | OtherTable -> draw.NextInt64(entryBytes path)
 
 type private Finding =
     | RefusedToStart of said: string

@@ -75,7 +75,8 @@ let private full =
     Case.ofTask "ENOSPC on the log stops the node with a reason; it starts once there is room and has every acknowledged write" (fun () ->
         task {
             Machine.needsRoot "a small file system"
-            use disk = new SmallDisk(256)
+            // Room for what all rounds keep: the log is not cut by a node that always crashes.
+            use disk = new SmallDisk(Scale.pick 256 1024)
             use ports = Ports.Take()
             let draw = Random Seed.current
             let workload = Workload(Seed.current, size)
@@ -94,7 +95,12 @@ let private full =
 
                 if fault <= rounds then
                     let running = workload.Start(client, state, draw.Next(50, 500))
-                    do! running.Loaded
+
+                    try
+                        do! running.Loaded
+                    with e ->
+                        node.Fail $"before the disk was filled ({disk.FreeBytes} bytes are free): {e.Message}"
+
                     disk.FillUpTo 0L
                     let! code = node.Exit patience
                     Expect.notEqual code 0 $"the exit code of a node whose log has no room; it printed:\n{node.Output}"

@@ -27,4 +27,12 @@ let get (group: ITableGroup) (key: string) =
     let read = group.Reader.Get((bytes key).Span, true)
     if read.Found then Some(Encoding.UTF8.GetString read.Value.Span, read.Header.ModRevision) else None
 
+/// Whether a barrier comes within half a second.
+let barrierOrTimeout (group: ITableGroup) =
+    task {
+        use limit = new CancellationTokenSource(TimeSpan.FromSeconds 0.5)
+        let! outcome = group.ReadBarrierAsync(limit.Token).AsTask()
+        return outcome.Succeeded
+    }
+
 let barrier (group: ITableGroup) = soonResult (group.ReadBarrierAsync(CancellationToken.None).AsTask())

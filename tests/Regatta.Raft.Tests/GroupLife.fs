@@ -78,7 +78,17 @@ type Life(directory: string, disk: Disk, options: GroupOptions, time: TimeProvid
     let room = DiskRoom(1000L, (fun () -> free))
 
     let setting =
-        GroupSetting(1L, log, Path.Combine(directory, "scratch"), failStop, room, options, NullLoggerFactory.Instance, time)
+        GroupSetting(
+            1L,
+            SiteMembers.Alone 1L,
+            log,
+            Path.Combine(directory, "scratch"),
+            failStop,
+            room,
+            options,
+            NullLoggerFactory.Instance,
+            time
+        )
 
     let state = new MemoryState(disk)
     let mutable group: TableGroup | null = null

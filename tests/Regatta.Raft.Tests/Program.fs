@@ -32,5 +32,6 @@ let main argv =
               GroupHostTests.tests
               GroupHostLifecycleTests.tests
               GroupHostCrashTests.tests
-              SetAsideTests.tests ])
+              SetAsideTests.tests
+              SiteTests.tests ])
         argv

@@ -28,7 +28,7 @@ type Log(options: GroupOptions) =
         proposals.Add proposed
         proposed.Ended.Task
 
-    let batcher = Batcher(options, (fun payload batch -> propose payload batch), (fun () -> refusal))
+    let batcher = Batcher(options, (fun payload batch -> propose payload batch), (fun () -> refusal), ignore)
     member _.Batcher = batcher
 
     member _.Refusal

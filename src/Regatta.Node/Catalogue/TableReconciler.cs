@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Regatta.Core;
 using Regatta.Raft;
+using Regatta.Storage;
 
 namespace Regatta.Node;
 
@@ -69,7 +70,8 @@ internal sealed partial class TableReconciler(
             _running.Add(table.Group.GroupId, table);
     }
 
-    // A damaged table must not take the others with it: it is reported by name on every call, and the rest is served.
+    // A damaged table must not take the others with it: it is reported by name on every call, and the rest is served. A disk that fails is another
+    // matter: it fails the node.
     private async Task<ServedTable?> StartAsync(CatalogueTable table, CancellationToken cancellationToken)
     {
         Incarnation incarnation = new(history, table.Revision);
@@ -80,7 +82,7 @@ internal sealed partial class TableReconciler(
             LogStarted(table.Name, table.GroupId, group.Reader.Revision);
             return new ServedTable(table.Name, incarnation, group, nodeId);
         }
-        catch (Exception e) when (e is not OperationCanceledException)
+        catch (Exception e) when (e is InvalidDataException or StorageRefusedException)
         {
             _faults[table.Name] = (table.GroupId, $"table '{table.Name}' cannot be opened: {e.Message}");
             LogStartFailed(e, table.Name, table.GroupId);

@@ -9,7 +9,8 @@ namespace Regatta.Raft;
 /// </summary>
 /// <param name="propose">Hands an entry to the log and completes when it is applied, or with a failure.</param>
 /// <param name="refuse">Why nothing may be proposed at the moment (no room on the disk, say); null: go ahead.</param>
-internal sealed class Batcher(GroupOptions options, Func<ReadOnlyMemory<byte>, ProposalBatch, Task> propose, Func<ProposalOutcome?> refuse)
+/// <param name="idle">An entry is committed and nobody waits to make the next one.</param>
+internal sealed class Batcher(GroupOptions options, Func<ReadOnlyMemory<byte>, ProposalBatch, Task> propose, Func<ProposalOutcome?> refuse, Action idle)
     : IThreadPoolWorkItem
 {
     private readonly Lock _gate = new();
@@ -115,14 +116,16 @@ internal sealed class Batcher(GroupOptions options, Func<ReadOnlyMemory<byte>, P
     /// <summary>An entry is committed, or will never be: the next one may go.</summary>
     public void FreeSlot()
     {
+        bool busy;
         lock (_gate)
         {
-            _isBusy = _room.Count > 0;
-            if (!_isBusy)
-                return;
+            busy = _isBusy = _room.Count > 0;
         }
 
-        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
+        if (busy)
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
+        else
+            idle();
     }
 
     /// <summary>Nothing is taken any more, and who waits outside an entry is told. Entries on their way are not touched.</summary>

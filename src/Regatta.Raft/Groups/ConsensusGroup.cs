@@ -7,15 +7,16 @@ namespace Regatta.Raft;
 /// <summary>DotNext's Raft for one group: elections, replication rounds and commit; our log and our members.</summary>
 internal sealed class ConsensusGroup : RaftCluster<GroupMember>
 {
-    private readonly GroupMember _local;
+    private readonly GroupMember[] _members;
     private readonly ILogger _logger;
 
     [SetsRequiredMembers]
-    public ConsensusGroup(GroupLog log, long nodeId, GroupOptions options, ILogger logger)
-        : base(new Configuration(options))
+    public ConsensusGroup(GroupLog log, long groupId, GroupSetting setting, ILogger logger)
+        : base(new Configuration(setting.Options, setting.Members.Stands(groupId)))
     {
         AuditTrail = log;
-        _local = new GroupMember(nodeId, () => Leader);
+        MemberContext context = new(setting.Members.Ids.Length, () => Leader, setting.Options, setting.Time);
+        _members = [.. setting.Members.Ids.Select(id => new GroupMember(groupId, id, setting.Members.Peer(id), context))];
         _logger = logger;
     }
 
@@ -28,26 +29,55 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
 
     protected override ILogger Logger => _logger;
 
-    /// <summary>Starts the only member. It leads at once, in a term of its own: entries of different lives of a node never share index and term.</summary>
+    /// <summary>
+    /// Starts the group. The only member of one leads at once, in a term of its own: entries of different lives of a node never share index and term.
+    /// Of several, each begins as a follower in the term that it has stored.
+    /// </summary>
     public override async Task StartAsync(CancellationToken token = default)
     {
         ConfigurationChangeScope scope = await ChangeConfigurationAsync(token).ConfigureAwait(false);
         await using (scope.ConfigureAwait(false))
-            scope.MarkAsAdded(_local);
-        await AuditTrail.IncrementTermAsync(_local.Id, token).ConfigureAwait(false);
+        {
+            foreach (GroupMember member in _members)
+                scope.MarkAsAdded(member);
+        }
+
+        if (_members is [var only])
+            await AuditTrail.IncrementTermAsync(only.Id, token).ConfigureAwait(false);
         await base.StartAsync(token).ConfigureAwait(false);
         StartFollowing();
     }
 
-    private sealed class Configuration(GroupOptions options) : IClusterMemberConfiguration
+    public async ValueTask<byte[]> OnVoteAsync(long from, VoteRequest vote, CancellationToken token)
     {
-        /// <summary>A heartbeat comes this share of the election time-out after the last one.</summary>
-        public double HeartbeatThreshold => 0.3;
+        Result<bool> reply = await VoteAsync(GroupMember.IdOf(from), vote.Term, vote.LastIndex, vote.LastTerm, 0, token).ConfigureAwait(false);
+        return RaftMessages.EncodeVoteReply(reply.Term, reply.Value ? 1 : 0);
+    }
+
+    public async ValueTask<byte[]> OnPreVoteAsync(long from, VoteRequest vote, CancellationToken token)
+    {
+        Result<PreVoteResult> reply = await PreVoteAsync(GroupMember.IdOf(from), vote.Term, vote.LastIndex, vote.LastTerm, 0, token).ConfigureAwait(false);
+        return RaftMessages.EncodeVoteReply(reply.Term, (long)reply.Value);
+    }
+
+    public async ValueTask<AppendReply> OnAppendAsync(long from, AppendRequest request, CancellationToken token)
+    {
+        Result<ReplicationStatus> reply = await AppendEntriesAsync(
+            GroupMember.IdOf(from), request.Term, new ReceivedEntries(request.Entries), request.PreviousIndex, request.PreviousTerm, request.Commit, 0, token).ConfigureAwait(false);
+        return new AppendReply(reply.Term, reply.Value.Result, reply.Value.LastIndex);
+    }
+
+    /// <summary>This node gives the leadership up, if it has it.</summary>
+    public ValueTask<bool> StepDownAsync(CancellationToken token) => ResignAsync(token);
+
+    private sealed class Configuration(GroupOptions options, bool standsFirst) : IClusterMemberConfiguration
+    {
+        public double HeartbeatThreshold { get; } = options.HeartbeatInterval / Lower(options, standsFirst);
 
         public ElectionTimeout ElectionTimeout { get; } = new()
         {
-            LowerValue = (int)options.ElectionTimeout.TotalMilliseconds,
-            UpperValue = (int)options.MaxElectionTimeout.TotalMilliseconds,
+            LowerValue = (int)Lower(options, standsFirst).TotalMilliseconds,
+            UpperValue = (int)(standsFirst ? Lower(options, true) * 1.2 : options.MaxElectionTimeout).TotalMilliseconds,
         };
 
         public bool Standby => false;
@@ -56,5 +86,8 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
 
         /// <summary>Off: a lease trusts clocks. Linearizable reads confirm leadership instead.</summary>
         public bool IsLeaderLeaseEnabled => false;
+
+        // A leader that lives is not disturbed by it: the others still wait their time before they vote for anybody.
+        private static TimeSpan Lower(GroupOptions options, bool standsFirst) => standsFirst ? options.ElectionTimeout / 2 : options.ElectionTimeout;
     }
 }

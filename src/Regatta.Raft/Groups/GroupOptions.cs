@@ -27,6 +27,21 @@ public sealed record GroupOptions
     /// <summary>Longest such time; members draw from the range, so that they rarely stand at once.</summary>
     public TimeSpan MaxElectionTimeout { get; init; } = TimeSpan.FromSeconds(1.5);
 
+    /// <summary>How often a leader says that it lives. Below half of <see cref="ElectionTimeout"/>.</summary>
+    public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Time that a question for a vote may take.</summary>
+    public TimeSpan VoteTimeout { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// Time that a message with entries may take, the member's sync included. A member that is slower than that for 4 MiB counts as not there. Below
+    /// <see cref="StallTimeout"/>.
+    /// </summary>
+    public TimeSpan AppendTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a request waits for a leader to be there before it is refused.</summary>
+    public TimeSpan LeaderTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Time after which a read barrier without an answer fails.</summary>
     public TimeSpan BarrierTimeout { get; init; } = TimeSpan.FromSeconds(5);
 

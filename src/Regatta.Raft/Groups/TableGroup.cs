@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using DotNext.Net.Cluster.Consensus.Raft;
 using Microsoft.Extensions.Logging;
@@ -20,7 +21,9 @@ internal sealed partial class TableGroup : ITableGroup
     private readonly Applier _applier;
     private readonly Batcher _batcher;
     private readonly ReadBarrier _barrier;
+    private readonly ReadBarrier _leaderBarrier;
     private readonly ConsensusGroup _consensus;
+    private readonly LeaderCalls _leader;
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationToken _stopToken;
     private readonly SemaphoreSlim _maintenance = new(1);
@@ -47,9 +50,12 @@ internal sealed partial class TableGroup : ITableGroup
         _entries.OnCommit = _applier.Schedule;
         _shell = Path.Combine(setting.ScratchPath, spec.GroupId.ToString(CultureInfo.InvariantCulture));
         _log = new GroupLog(_shell, entries, _progress, () => _flusher.Flushed);
-        _consensus = new ConsensusGroup(_log, setting.NodeId, setting.Options, setting.Loggers.CreateLogger<ConsensusGroup>());
-        _batcher = new Batcher(setting.Options, ReplicateAsync, Refusal);
-        _barrier = new ReadBarrier(ConfirmAsync);
+        _consensus = new ConsensusGroup(_log, spec.GroupId, setting, setting.Loggers.CreateLogger<ConsensusGroup>());
+        _batcher = new Batcher(setting.Options, ReplicateAsync, Refusal, TellCommit);
+        _leaderBarrier = new ReadBarrier(ConfirmAsync);
+        _barrier = setting.Members.IsAlone ? _leaderBarrier : new ReadBarrier(CatchUpAsync);
+        _leader = new LeaderCalls(spec.GroupId, setting, () => _consensus.LeaderNodeId, _progress);
+        Endpoint = new GroupEndpoint(_consensus, entries, _progress, ProposeAsLeaderAsync, _leaderBarrier.WaitAsync, leader => setting.NeedSnapshot(spec.GroupId, leader));
     }
 
     public long GroupId => _spec.GroupId;
@@ -74,6 +80,9 @@ internal sealed partial class TableGroup : ITableGroup
                 GroupId, LeaderNodeId, Term, log.First, log.Last, log.Commit, _state.Store.Applied, _flusher.Flushed, log.Bytes, bytes, oldest, fault);
         }
     }
+
+    /// <summary>What other nodes can ask of the group.</summary>
+    internal GroupEndpoint Endpoint { get; }
 
     /// <summary>The group's log; tests break groups through it.</summary>
     internal EntryLog Entries => _entries;
@@ -102,7 +111,7 @@ internal sealed partial class TableGroup : ITableGroup
     }
 
     public ValueTask<ProposalOutcome> ProposeAsync(TableCommand command, CancellationToken cancellationToken) =>
-        _batcher.ProposeAsync(command, cancellationToken);
+        _setting.Members.IsAlone ? _batcher.ProposeAsync(command, cancellationToken) : ProposeAnywhereAsync(command, cancellationToken);
 
     public ValueTask<BarrierOutcome> ReadBarrierAsync(CancellationToken cancellationToken) => _barrier.WaitAsync(cancellationToken);
 
@@ -168,9 +177,60 @@ internal sealed partial class TableGroup : ITableGroup
     {
         long last = _entries.Last;
         await _consensus.StartAsync(_stopToken).ConfigureAwait(false);
-        // The only member leads now, so everything in the log is committed. Nobody may see less than what was acknowledged before.
-        await _progress.WaitForIndexAsync(last, _setting.FailStop.Token).ConfigureAwait(false);
-        LogStarted(_spec.Name, GroupId, Term, last);
+        // The only member leads now, so everything in the log is committed. Nobody may see less than what was acknowledged before. With others, only a
+        // leader can tell how much of it is committed.
+        if (_setting.Members.IsAlone)
+            await _progress.WaitForIndexAsync(last, _setting.FailStop.Token).ConfigureAwait(false);
+        LogStarted(_spec.Name, GroupId, Term, _progress.Index, last);
+    }
+
+    private bool Leads()
+    {
+        try
+        {
+            return _consensus.Leads;
+        }
+        catch (UnreachableException)
+        {
+            // The group is broken; supervision will say so.
+            return false;
+        }
+    }
+
+    private ValueTask<ProposalOutcome> ProposeAsLeaderAsync(TableCommand command, CancellationToken cancellationToken) => Leads()
+        ? _batcher.ProposeAsync(command, cancellationToken)
+        : new ValueTask<ProposalOutcome>(ProposalOutcome.Failed(GroupFailure.NoLeader, "This node does not lead the table's group; nothing happened."));
+
+    private async ValueTask<ProposalOutcome> ProposeAnywhereAsync(TableCommand command, CancellationToken cancellationToken)
+    {
+        if (Leads())
+        {
+            ProposalOutcome here = await _batcher.ProposeAsync(command, cancellationToken).ConfigureAwait(false);
+            if (here.Failure != GroupFailure.NoLeader || _fault is not null)
+                return here;
+        }
+
+        return await _leader.ProposeAsync(command, Leads, cancellationToken).ConfigureAwait(false)
+            ?? await _batcher.ProposeAsync(command, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Nothing follows the entry that was committed: the others would hear of the commit with the next heartbeat only.</summary>
+    private void TellCommit()
+    {
+        if (!_setting.Members.IsAlone && Leads())
+            _ = ForceRoundAsync();
+    }
+
+    private async Task ForceRoundAsync()
+    {
+        try
+        {
+            await _consensus.ForceReplicationAsync(_stopToken).ConfigureAwait(false);
+        }
+        catch (Exception)
+        {
+            // No longer the leader, or stopping: then it is another's to tell.
+        }
     }
 
     private ProposalOutcome? Refusal()
@@ -197,6 +257,33 @@ internal sealed partial class TableGroup : ITableGroup
                 batch.Fail(GroupFailure.Stopped, "The table's group has stopped; nothing happened.");
             else
                 batch.Fail(GroupFailure.NoLeader, $"This node does not lead the table's group; nothing happened. {e.Message}");
+        }
+    }
+
+    /// <summary>A linearizable read on any node: confirmed here if this node leads, else by the leader.</summary>
+    private async Task<BarrierOutcome> CatchUpAsync()
+    {
+        if (_setting.FailStop.Cause is not null || _stopToken.IsCancellationRequested)
+            return new BarrierOutcome(GroupFailure.Stopped, "The table's group has stopped.");
+        using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(_stopToken, _setting.FailStop.Token);
+        using ITimer timer = _setting.Time.CreateTimer(
+            static state => ((CancellationTokenSource)state!).Cancel(), deadline, _setting.Options.BarrierTimeout, Timeout.InfiniteTimeSpan);
+        try
+        {
+            while (true)
+            {
+                BarrierOutcome outcome = await _leader.ReadIndexAsync(Leads, deadline.Token).ConfigureAwait(false)
+                    ?? await _leaderBarrier.WaitAsync(deadline.Token).ConfigureAwait(false);
+                // The leadership was lost on the way: another node has it, or will have it.
+                if (outcome.Failure != GroupFailure.NoLeader || _fault is not null)
+                    return outcome;
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            return _stopToken.IsCancellationRequested || _setting.FailStop.Cause is not null
+                ? new BarrierOutcome(GroupFailure.Stopped, "The table's group has stopped.")
+                : new BarrierOutcome(GroupFailure.NoLeader, _leader.NoLeader());
         }
     }
 
@@ -327,8 +414,8 @@ internal sealed partial class TableGroup : ITableGroup
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Table {Table} (group {Group}) leads in term {Term}; its log is applied up to {Index}")]
-    private partial void LogStarted(string table, long group, long term, long index);
+    [LoggerMessage(Level = LogLevel.Information, Message = "Table {Table} (group {Group}) starts in term {Term}; its log is applied up to {Applied} of {Last}")]
+    private partial void LogStarted(string table, long group, long term, long applied, long last);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Table {Table} (group {Group}) does not work: {Fault}")]
     private partial void LogFault(string table, long group, string fault);

@@ -45,6 +45,23 @@ internal static class LogRecord
 
     public static bool IsConfiguration(ReadOnlySpan<byte> record) => (record[FlagsAt] & ConfigurationFlag) != 0;
 
+    /// <summary>Bytes of a record on its way to another node, which makes the checksum itself.</summary>
+    public static int BytesWithoutChecksum(int payload) => HeaderBytes - FormatAt + payload;
+
+    public static void WriteWithoutChecksum(Span<byte> target, long term, bool isConfiguration, ReadOnlySpan<byte> payload)
+    {
+        target[0] = Format;
+        target[FlagsAt - FormatAt] = isConfiguration ? ConfigurationFlag : (byte)0;
+        BinaryPrimitives.WriteInt64LittleEndian(target[(TermAt - FormatAt)..], term);
+        payload.CopyTo(target[(HeaderBytes - FormatAt)..]);
+    }
+
+    public static bool HasKnownFormat(ReadOnlySpan<byte> withoutChecksum) => withoutChecksum[0] == Format;
+
+    public static long TermWithoutChecksum(ReadOnlySpan<byte> record) => BinaryPrimitives.ReadInt64LittleEndian(record[(TermAt - FormatAt)..]);
+
+    public static bool IsConfigurationWithoutChecksum(ReadOnlySpan<byte> record) => (record[FlagsAt - FormatAt] & ConfigurationFlag) != 0;
+
     public static ReadOnlyMemory<byte> Payload(byte[] record) => record.AsMemory(HeaderBytes);
 
     /// <summary>XXH3 over the key and the hash of the bytes behind the checksum; also guards the hard state.</summary>

@@ -1,0 +1,65 @@
+using DotNext.Net.Cluster.Consensus.Raft;
+using Regatta.Core;
+
+namespace Regatta.Raft;
+
+/// <summary>What other nodes can ask of a group on this one. Thread-safe.</summary>
+/// <param name="propose">Hands a command to the batcher if this node leads.</param>
+/// <param name="barrier">Confirms that this node leads; never asks another node.</param>
+/// <param name="needSnapshot">The leader (first argument) has cut what this node needs.</param>
+internal sealed class GroupEndpoint(
+    ConsensusGroup consensus,
+    EntryLog entries,
+    AppliedProgress progress,
+    Func<TableCommand, CancellationToken, ValueTask<ProposalOutcome>> propose,
+    Func<CancellationToken, ValueTask<BarrierOutcome>> barrier,
+    Action<long> needSnapshot)
+{
+    /// <exception cref="InvalidDataException">The request is malformed.</exception>
+    /// <exception cref="NotSupportedException">A group does not serve that method.</exception>
+    public async ValueTask<ReadOnlyMemory<byte>> HandleAsync(long from, PeerMethod method, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
+    {
+        switch (method)
+        {
+            case PeerMethod.Append:
+                AppendReply reply = await consensus.OnAppendAsync(from, RaftMessages.DecodeAppend(request), cancellationToken).ConfigureAwait(false);
+                return RaftMessages.Encode(reply);
+            case PeerMethod.Vote:
+                return await consensus.OnVoteAsync(from, RaftMessages.DecodeVote(request), cancellationToken).ConfigureAwait(false);
+            case PeerMethod.PreVote:
+                return await consensus.OnPreVoteAsync(from, RaftMessages.DecodeVote(request), cancellationToken).ConfigureAwait(false);
+            case PeerMethod.InstallSnapshot:
+                return RaftMessages.Encode(await OnSnapshotAsync(from, RaftMessages.DecodeSnapshot(request), cancellationToken).ConfigureAwait(false));
+            case PeerMethod.Propose:
+                return await ProposeAsync(request, cancellationToken).ConfigureAwait(false);
+            case PeerMethod.ReadIndex:
+                BarrierOutcome outcome = await barrier(cancellationToken).ConfigureAwait(false);
+                return RaftMessages.EncodeOutcome(outcome.Failure, outcome.Reason, RaftMessages.Numbers(progress.Index));
+            case PeerMethod.Resign:
+                return RaftMessages.Numbers(await consensus.StepDownAsync(cancellationToken).ConfigureAwait(false) ? 1 : 0);
+            default:
+                throw new NotSupportedException($"A group does not serve {method}.");
+        }
+    }
+
+    private async ValueTask<byte[]> ProposeAsync(ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
+    {
+        ProposalOutcome outcome = await propose(ProposalEncoding.Decode(request), cancellationToken).ConfigureAwait(false);
+        return RaftMessages.EncodeOutcome(outcome.Failure, outcome.Reason, outcome.Result is { } result ? CommandResultEncoding.Encode(result).Span : default);
+    }
+
+    /// <summary>
+    /// The entries that this node needs are gone at the leader. It says so with every heartbeat until this node has the state, which it fetches by itself; until then
+    /// its log does not move, but it knows that there is a leader.
+    /// </summary>
+    private async ValueTask<AppendReply> OnSnapshotAsync(long from, SnapshotNotice notice, CancellationToken cancellationToken)
+    {
+        AppendReply beat = await consensus.OnAppendAsync(from, new AppendRequest(notice.Term, 0, 0, 0, []), cancellationToken).ConfigureAwait(false);
+        if (beat.Term > notice.Term)
+            return beat with { Result = HeartbeatResult.Rejected };
+        if (entries.Commit >= notice.Index)
+            return new AppendReply(beat.Term, HeartbeatResult.Replicated, notice.Index);
+        needSnapshot(from);
+        throw new IOException("the state up to the leader's log is being fetched");
+    }
+}

@@ -1,0 +1,114 @@
+using Regatta.Core;
+
+namespace Regatta.Raft;
+
+/// <summary>
+/// How a node that does not lead a group serves requests that need the leader: it sends them there. Waits for a leader for a bounded time; a request that
+/// may have had an effect is never sent twice.
+/// </summary>
+internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long> leaderNodeId, AppliedProgress progress)
+{
+    private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(20);
+
+    /// <param name="leads">Whether this node leads now: then the caller serves the request itself.</param>
+    /// <returns>Null when this node leads. What was applied is applied on this node, too, unless the caller's time was up.</returns>
+    public async ValueTask<ProposalOutcome?> ProposeAsync(TableCommand command, Func<bool> leads, CancellationToken cancellationToken)
+    {
+        ReadOnlyMemory<byte> request = ProposalEncoding.Encode(command);
+        long began = setting.Time.GetTimestamp();
+        try
+        {
+            while (!leads())
+            {
+                if (Leader() is { } leader && await TryProposeAsync(leader, request, cancellationToken).ConfigureAwait(false) is { } outcome)
+                    return outcome;
+                if (setting.Time.GetElapsedTime(began) >= setting.Options.LeaderTimeout)
+                    return ProposalOutcome.Failed(GroupFailure.NoLeader, NoLeader());
+                await Task.Delay(AskAgain, setting.Time, cancellationToken).ConfigureAwait(false);
+            }
+
+            return null;
+        }
+        catch (OperationCanceledException)
+        {
+            return ProposalOutcome.Failed(GroupFailure.Cancelled, "The call was cancelled before anything happened.");
+        }
+    }
+
+    /// <returns>Null when this node leads; else this node has applied all that was committed when the call began.</returns>
+    public async Task<BarrierOutcome?> ReadIndexAsync(Func<bool> leads, CancellationToken cancellationToken)
+    {
+        while (!leads())
+        {
+            if (Leader() is { } leader && await TryReadIndexAsync(leader, cancellationToken).ConfigureAwait(false) is { } index)
+            {
+                await progress.WaitForIndexAsync(index, cancellationToken).ConfigureAwait(false);
+                return default(BarrierOutcome);
+            }
+
+            await Task.Delay(AskAgain, setting.Time, cancellationToken).ConfigureAwait(false);
+        }
+
+        return null;
+    }
+
+    public string NoLeader() => $"The table's group has no leader that this node can reach (waited {setting.Options.LeaderTimeout.TotalSeconds:0.#} s); nothing happened, try again.";
+
+    private IPeer? Leader() => leaderNodeId() is var id && id != 0 ? setting.Members.Peer(id) : null;
+
+    /// <returns>Null: nothing happened, and another leader may be found.</returns>
+    private async Task<ProposalOutcome?> TryProposeAsync(IPeer leader, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            ReadOnlyMemory<byte> reply = await leader.CallAsync(groupId, PeerMethod.Propose, request, cancellationToken).ConfigureAwait(false);
+            (GroupFailure failure, string? reason, ReadOnlyMemory<byte> answer) = RaftMessages.DecodeOutcome(reply);
+            if (failure is GroupFailure.NoLeader or GroupFailure.Stopped)
+                return null;
+            if (failure != GroupFailure.None)
+                return ProposalOutcome.Failed(failure, reason ?? "");
+            CommandResult result = CommandResultEncoding.Decode(answer);
+            await AppliedHereAsync(result.Revision, cancellationToken).ConfigureAwait(false);
+            return ProposalOutcome.Applied(result);
+        }
+        catch (PeerUnavailableException e) when (!e.WasSent)
+        {
+            return null;
+        }
+        catch (Exception e) when (e is PeerUnavailableException or PeerCallException or InvalidDataException)
+        {
+            return ProposalOutcome.Failed(GroupFailure.Unknown, $"The write was handed to the table's leader, and what became of it is not known: {e.Message}");
+        }
+        catch (OperationCanceledException)
+        {
+            return ProposalOutcome.Failed(
+                GroupFailure.Unknown, "The call was cancelled after the write was handed to the table's leader: it may or may not take effect.");
+        }
+    }
+
+    // The write has happened; that this node shows it is a courtesy for which the caller may have no time.
+    private async Task AppliedHereAsync(long revision, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await progress.WaitForRevisionAsync(revision, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or IOException)
+        {
+        }
+    }
+
+    private async Task<long?> TryReadIndexAsync(IPeer leader, CancellationToken cancellationToken)
+    {
+        try
+        {
+            ReadOnlyMemory<byte> reply = await leader.CallAsync(groupId, PeerMethod.ReadIndex, default, cancellationToken).ConfigureAwait(false);
+            (GroupFailure failure, _, ReadOnlyMemory<byte> answer) = RaftMessages.DecodeOutcome(reply);
+            return failure == GroupFailure.None ? RaftMessages.DecodeNumber(answer) : null;
+        }
+        catch (Exception e) when (e is PeerUnavailableException or PeerCallException or InvalidDataException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,132 @@
+using System.Buffers.Binary;
+using System.Net;
+using DotNext.IO;
+using DotNext.Net.Cluster;
+using DotNext.Net.Cluster.Consensus.Raft;
+
+namespace Regatta.Raft;
+
+/// <summary>
+/// A member of a group as DotNext sees it. The node itself grants its own vote and is never sent anything; a member on another node is asked by
+/// calls, each with a deadline, and whatever goes wrong with one is "unavailable".
+/// </summary>
+/// <param name="peer">The node of the member; null: this node.</param>
+internal sealed class GroupMember(long groupId, long nodeId, IPeer? peer, MemberContext context) : IRaftClusterMember, IDisposable
+{
+    private static readonly IReadOnlyDictionary<string, string> NoMetadata = new Dictionary<string, string>();
+
+    private IRaftClusterMember.ReplicationState _replication;
+
+    /// <summary>Not used: the transport tells of connections.</summary>
+    public event Action<ClusterMemberStatusChangedEventArgs>? MemberStatusChanged
+    {
+        add { }
+        remove { }
+    }
+
+    public long NodeId => nodeId;
+
+    /// <summary>Made of the node's id and nothing else, so that a vote stays the same member's when its address changes.</summary>
+    public ClusterMemberId Id { get; } = IdOf(nodeId);
+
+    public EndPoint EndPoint { get; } = new DnsEndPoint($"node-{nodeId}", 1);
+
+    public bool IsRemote => peer is not null;
+
+    public bool IsLeader => ReferenceEquals(context.Leader(), this);
+
+    public ClusterMemberStatus Status => peer is null or { IsConnected: true } ? ClusterMemberStatus.Available : ClusterMemberStatus.Unavailable;
+
+    ref IRaftClusterMember.ReplicationState IRaftClusterMember.State => ref _replication;
+
+    public static ClusterMemberId IdOf(long nodeId)
+    {
+        Span<byte> bytes = stackalloc byte[ClusterMemberId.Size];
+        bytes.Clear();
+        BinaryPrimitives.WriteInt64LittleEndian(bytes, nodeId);
+        return new ClusterMemberId(bytes);
+    }
+
+    public ValueTask<IReadOnlyDictionary<string, string>> GetMetadataAsync(bool refresh, CancellationToken token) => new(NoMetadata);
+
+    public async Task<Result<bool>> VoteAsync(long term, long lastLogIndex, long lastLogTerm, CancellationToken token)
+    {
+        if (peer is null)
+            return new Result<bool> { Term = term, Value = true };
+        byte[] request = RaftMessages.Encode(new VoteRequest(term, lastLogIndex, lastLogTerm));
+        (long theirs, long answer) = RaftMessages.DecodeVoteReply(await CallAsync(PeerMethod.Vote, request, context.Options.VoteTimeout, token).ConfigureAwait(false));
+        return new Result<bool> { Term = theirs, Value = answer == 1 };
+    }
+
+    public async Task<Result<PreVoteResult>> PreVoteAsync(long term, long lastLogIndex, long lastLogTerm, CancellationToken token)
+    {
+        if (peer is null)
+            return new Result<PreVoteResult> { Term = term, Value = PreVoteResult.Accepted };
+        byte[] request = RaftMessages.Encode(new VoteRequest(term + 1, lastLogIndex, lastLogTerm));
+        (long theirs, long answer) = RaftMessages.DecodeVoteReply(await CallAsync(PeerMethod.PreVote, request, context.Options.VoteTimeout, token).ConfigureAwait(false));
+        return new Result<PreVoteResult> { Term = theirs, Value = (PreVoteResult)answer };
+    }
+
+    public async Task<Result<ReplicationStatus>> AppendEntriesAsync<TEntry, TList>(
+        long term, TList entries, long prevLogIndex, long prevLogTerm, long commitIndex, CancellationToken token)
+        where TEntry : IRaftLogEntry
+        where TList : IReadOnlyList<TEntry>
+    {
+        byte[] request = RaftMessages.EncodeAppend<TEntry, TList>(term, entries, prevLogIndex, prevLogTerm, commitIndex);
+        AppendReply reply = RaftMessages.DecodeAppendReply(await CallAsync(PeerMethod.Append, request, context.Options.AppendTimeout, token).ConfigureAwait(false));
+        HeartbeatResult result = reply.Result;
+        // DotNext commits by the median of the replies it has. With more than three members two of three replies are no majority: one that
+        // holds less than the round was about must not count as an index.
+        if (result == HeartbeatResult.ReplicatedWithLeaderTerm && context.MembersCount > 3 && entries is EntryBatch { IsShort: true })
+            result = HeartbeatResult.Replicated;
+        return new Result<ReplicationStatus> { Term = reply.Term, Value = new ReplicationStatus { Result = result, LastIndex = reply.LastIndex } };
+    }
+
+    /// <summary>Tells the member that it needs the state up to the cut; it fetches that by itself and is not up to date meanwhile.</summary>
+    public async Task<Result<HeartbeatResult>> InstallSnapshotAsync(
+        long term, IRaftLogEntry snapshot, long snapshotIndex, IDataTransferObject configuration, long configurationVersion, CancellationToken token)
+    {
+        byte[] request = RaftMessages.Encode(new SnapshotNotice(term, snapshotIndex, snapshot.Term));
+        AppendReply reply = RaftMessages.DecodeAppendReply(
+            await CallAsync(PeerMethod.InstallSnapshot, request, context.Options.AppendTimeout, token).ConfigureAwait(false));
+        // The same guard: what it holds is the cut, not what the round was about.
+        HeartbeatResult result = reply.Result == HeartbeatResult.ReplicatedWithLeaderTerm ? HeartbeatResult.Replicated : reply.Result;
+        return new Result<HeartbeatResult> { Term = reply.Term, Value = result };
+    }
+
+    /// <summary>DotNext's own read barrier of a follower, which no quorum confirms: not used. Nodes ask the leader by <see cref="PeerMethod.ReadIndex"/>.</summary>
+    public Task<long?> SynchronizeAsync(long commitIndex, CancellationToken token) => throw new NotSupportedException("Followers read by ReadIndex.");
+
+    public async Task<bool> ResignAsync(CancellationToken token) =>
+        peer is not null && RaftMessages.DecodeNumber(await CallAsync(PeerMethod.Resign, RaftMessages.Numbers(0), context.Options.VoteTimeout, token).ConfigureAwait(false)) == 1;
+
+    public ValueTask CancelPendingRequestsAsync() => default;
+
+    public void Dispose()
+    {
+    }
+
+    private async Task<ReadOnlyMemory<byte>> CallAsync(PeerMethod method, byte[] request, TimeSpan timeout, CancellationToken token)
+    {
+        if (peer is null)
+            throw new InvalidOperationException($"Node {nodeId} was about to send a Raft message to itself.");
+        using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(token);
+        using ITimer timer = context.Time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), deadline, timeout, Timeout.InfiniteTimeSpan);
+        try
+        {
+            return await peer.CallAsync(groupId, method, request, deadline.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (token.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(token);
+        }
+        catch (Exception e) when (e is PeerUnavailableException or PeerCallException or OperationCanceledException or InvalidDataException)
+        {
+            throw new MemberUnavailableException(this, innerException: e);
+        }
+    }
+}
+
+/// <summary>What the members of a group share.</summary>
+/// <param name="MembersCount">Members of the group, this node included.</param>
+internal sealed record MemberContext(int MembersCount, Func<GroupMember?> Leader, GroupOptions Options, TimeProvider Time);

@@ -1,0 +1,171 @@
+/// Nodes of one site in this process: real consensus, real logs, tables and network in memory.
+module Regatta.Raft.Tests.SiteLife
+
+open System
+open System.Collections.Concurrent
+open System.IO
+open System.Threading
+open System.Threading.Tasks
+open Microsoft.Extensions.Logging.Abstractions
+open Regatta.Core
+open Regatta.Raft
+open Regatta.Raft.Tests.Fixtures
+open Regatta.Raft.Tests.GroupLife
+open Regatta.Raft.Tests.Wires
+
+/// Elections as in production, only faster: nobody waits for a disk of its own here.
+let quickWith (patience: TimeSpan) =
+    GroupOptions(
+        ElectionTimeout = TimeSpan.FromMilliseconds 300.,
+        MaxElectionTimeout = TimeSpan.FromMilliseconds 600.,
+        HeartbeatInterval = TimeSpan.FromMilliseconds 60.,
+        VoteTimeout = TimeSpan.FromMilliseconds 300.,
+        AppendTimeout = TimeSpan.FromSeconds 2.,
+        LeaderTimeout = patience,
+        BarrierTimeout = patience
+    )
+
+let quick = quickWith (TimeSpan.FromSeconds 10.)
+
+/// What a node keeps from one life to the next.
+type NodeDisk(directory: string) =
+    let tables = ConcurrentDictionary<int64, Disk>()
+    member _.Directory = directory
+    member _.Table(group: int64) = tables.GetOrAdd(group, (fun _ -> Disk()))
+
+/// One life of one node.
+type SiteNode(id: int64, ids: int64 list, disk: NodeDisk, wires: Wires, options: GroupOptions) =
+    let failStop = new FailStop()
+    let gate = WriteGate()
+    let log = openStore (Path.Combine(disk.Directory, "log")) failStop (Some gate)
+    let room = DiskRoom(0L, (fun () -> Int64.MaxValue))
+    let members = SiteMembers(id, ids, (fun target -> wires.Peer(id, target)))
+    let scratch = Path.Combine(disk.Directory, "scratch", Guid.NewGuid().ToString "N")
+
+    let setting =
+        GroupSetting(id, members, log, scratch, failStop, room, options, NullLoggerFactory.Instance, TimeProvider.System)
+
+    let groups = ConcurrentDictionary<int64, TableGroup>()
+
+    do
+        failStop.Token.Register(fun () ->
+            for group in groups.Values do
+                group.Abort(string failStop.Cause))
+        |> ignore
+
+    member _.Id = id
+    member _.Gate = gate
+    member _.FailStop = failStop
+    member _.Group(group: int64) = groups[group]
+    member _.Groups = groups.Values
+
+    member node.Start(group: int64) =
+        task {
+            let state = new MemoryState(disk.Table group)
+            let! started = soonResult (TableGroup.StartAsync(GroupSpec(group, $"table{group}", incarnation), setting, state))
+            groups[group] <- started
+            wires.Attach(id, node)
+            return started
+        }
+
+    /// The network no longer knows the node, its log takes nothing more, what was not flushed of its tables is gone.
+    member _.Crash() =
+        wires.Detach id
+        failStop.Trigger "a test crashes the node"
+
+    interface IPeerHandler with
+        member _.HandleAsync(from, group, method, request, token) =
+            match groups.TryGetValue group with
+            | true, found -> found.Endpoint.HandleAsync(from, method, request, token)
+            | _ -> ValueTask<ReadOnlyMemory<byte>>(Task.FromException<ReadOnlyMemory<byte>>(IOException "the group is not here"))
+
+    interface IAsyncDisposable with
+        member _.DisposeAsync() =
+            ValueTask(
+                task {
+                    wires.Detach id
+                    gate.Open()
+                    do! soon (Task.WhenAll [| for group in groups.Values -> group.DisposeAsync().AsTask() |])
+                    log.Dispose()
+                    failStop.Dispose()
+                }
+                :> Task
+            )
+
+/// A site of so many nodes, each on a directory of its own, with the same groups on all of them.
+type Site(directory: string, count: int, groups: int64 list, options: GroupOptions) =
+    let ids = [ for number in 1..count -> int64 number ]
+    let wires = Wires()
+    let disks = dict [ for id in ids -> id, NodeDisk(Path.Combine(directory, $"node-{id}")) ]
+    let nodes = ConcurrentDictionary<int64, SiteNode>()
+
+    new(directory, count) = new Site(directory, count, [ 7L ], quick)
+    member _.Ids = ids
+    member _.Wires = wires
+
+    member _.Nodes =
+        [ for id in ids do
+              if nodes.ContainsKey id then nodes[id] ]
+
+    member _.Node(id: int64) = nodes[id]
+
+    member _.StartNode(id: int64) =
+        task {
+            let node = new SiteNode(id, ids, disks[id], wires, options)
+            nodes[id] <- node
+
+            for group in groups do
+                let! _ = node.Start group
+                ()
+
+            return node
+        }
+
+    member site.Start() =
+        task {
+            let! _ = Task.WhenAll [| for id in ids -> site.StartNode id |]
+            ()
+        }
+
+    member _.StopNode(id: int64) =
+        task {
+            match nodes.TryRemove id with
+            | true, node -> do! (node :> IAsyncDisposable).DisposeAsync()
+            | _ -> ()
+        }
+
+    member site.Crash(id: int64) =
+        task {
+            nodes[id].Crash()
+            do! site.StopNode id
+        }
+
+    /// Waits until one of these nodes leads the group, as all of them see it.
+    member _.Leader(group: int64, among: int64 list) =
+        let leaderOf (id: int64) =
+            match nodes.TryGetValue id with
+            | true, node -> (node.Group group).LeaderNodeId
+            | _ -> 0L
+
+        let rec look () =
+            task {
+                let seen = among |> List.map leaderOf |> List.distinct
+
+                match seen with
+                | [ leader ] when List.contains leader among -> return leader
+                | _ ->
+                    do! Task.Delay(10)
+                    return! look ()
+            }
+
+        soonResult (look ())
+
+    interface IAsyncDisposable with
+        member site.DisposeAsync() =
+            ValueTask(
+                task {
+                    for id in ids do
+                        do! site.StopNode id
+                }
+                :> Task
+            )
