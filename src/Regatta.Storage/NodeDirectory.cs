@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 
 namespace Regatta.Storage;
@@ -17,11 +18,12 @@ namespace Regatta.Storage;
 public sealed class NodeDirectory : IDisposable
 {
     private readonly DirectoryLock _lock;
+    private NodeIdentity _identity;
 
     private NodeDirectory(string path, NodeIdentity identity, bool isNew, DirectoryLock @lock)
     {
         Root = path;
-        Identity = identity;
+        _identity = identity;
         IsNew = isNew;
         _lock = @lock;
     }
@@ -29,7 +31,8 @@ public sealed class NodeDirectory : IDisposable
     /// <summary>Full path of the directory.</summary>
     public string Root { get; }
 
-    public NodeIdentity Identity { get; }
+    /// <summary>As stored; changed by <see cref="Join"/> and <see cref="Admit"/> alone.</summary>
+    public NodeIdentity Identity => Volatile.Read(ref _identity);
 
     /// <summary>This start made the directory: nothing was ever stored in it.</summary>
     public bool IsNew { get; }
@@ -50,7 +53,14 @@ public sealed class NodeDirectory : IDisposable
     /// <param name="history">The leader site's history id where it is known; null: take the stored one, or make one at the first start.</param>
     /// <exception cref="StorageRefusedException">In use, or of another node, role or history.</exception>
     /// <exception cref="StorageCorruptionException"><c>node.json</c> is damaged, or missing beside stored data.</exception>
-    public static NodeDirectory Open(string path, NodeRole role, long nodeId, Guid? history)
+    public static NodeDirectory Open(string path, NodeRole role, long nodeId, Guid? history) => Open(
+        path,
+        role,
+        nodeId,
+        history,
+        (role, nodeId) => new NodeIdentity(role, nodeId, history ?? Guid.NewGuid(), Guid.NewGuid(), NodeStanding.Member, []));
+
+    private static NodeDirectory Open(string path, NodeRole role, long nodeId, Guid? history, Func<NodeRole, long, NodeIdentity> first)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(nodeId, 1);
         string root = Path.GetFullPath(path);
@@ -59,7 +69,7 @@ public sealed class NodeDirectory : IDisposable
         try
         {
             NodeIdentity? stored = ReadIdentity(root);
-            NodeIdentity identity = stored ?? FirstStart(root, role, nodeId, history);
+            NodeIdentity identity = stored ?? FirstStart(root, first(role, nodeId));
             Verify(root, identity, role, nodeId, history);
             var directory = new NodeDirectory(root, identity, stored is null, held);
             directory.Prepare();
@@ -70,6 +80,36 @@ public sealed class NodeDirectory : IDisposable
             held.Dispose();
             throw;
         }
+    }
+
+    /// <summary>
+    /// Opens the directory of one of several nodes of a site. At its first start it belongs to no site yet: that comes with <see cref="Join"/>. Its store id is
+    /// written before anybody hears of it, so that a new start is still the same store.
+    /// </summary>
+    /// <exception cref="StorageRefusedException">In use, or of another node or role.</exception>
+    /// <exception cref="StorageCorruptionException"><c>node.json</c> is damaged, or missing beside stored data.</exception>
+    public static NodeDirectory OpenInSite(string path, NodeRole role, long nodeId) =>
+        Open(path, role, nodeId, null, static (role, nodeId) => new NodeIdentity(role, nodeId, Guid.Empty, Guid.NewGuid(), NodeStanding.New, []));
+
+    /// <summary>The directory's site is known now; durable when it returns. To be called once, by one thread.</summary>
+    /// <param name="founders">The stores that were there when the site was founded: if this one is not among them, it is in the place of one that was lost.</param>
+    public void Join(Guid history, ImmutableArray<Guid> founders)
+    {
+        if (Identity.Standing != NodeStanding.New)
+            throw new InvalidOperationException($"{Root} belongs to history {Identity.History:N} already.");
+        Write(Identity with
+        {
+            History = history,
+            Founders = founders,
+            Standing = founders.Contains(Identity.Store) ? NodeStanding.Member : NodeStanding.Recovering,
+        });
+    }
+
+    /// <summary>A recovering node has everything that its site expects of it; durable when it returns.</summary>
+    public void Admit()
+    {
+        if (Identity.Standing == NodeStanding.Recovering)
+            Write(Identity with { Standing = NodeStanding.Member });
     }
 
     /// <summary>Gives the lock up. Everything below must be closed before.</summary>
@@ -83,7 +123,13 @@ public sealed class NodeDirectory : IDisposable
         return File.Exists(file) ? NodeIdentityFile.Decode(file, File.ReadAllBytes(file)) : null;
     }
 
-    private static NodeIdentity FirstStart(string root, NodeRole role, long nodeId, Guid? history)
+    private void Write(NodeIdentity identity)
+    {
+        DurableFile.Replace(IdentityPath(Root), NodeIdentityFile.Encode(identity));
+        Volatile.Write(ref _identity, identity);
+    }
+
+    private static NodeIdentity FirstStart(string root, NodeIdentity identity)
     {
         // A crash during a first start leaves the lock and perhaps node.json.tmp.
         string? other = Directory.EnumerateFileSystemEntries(root).Select(Path.GetFileName)
@@ -93,7 +139,6 @@ public sealed class NodeDirectory : IDisposable
                 $"{IdentityPath(root)} is missing, but {root} holds a node's data: restore node.json from a copy, or give the node an empty data directory.");
         if (other is not null)
             throw new StorageRefusedException($"{root} is no data directory and not empty (it holds {other}): choose an empty directory.");
-        var identity = new NodeIdentity(role, nodeId, history ?? Guid.NewGuid(), Guid.NewGuid());
         DurableFile.Replace(IdentityPath(root), NodeIdentityFile.Encode(identity));
         return identity;
     }

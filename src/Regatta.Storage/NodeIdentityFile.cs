@@ -12,7 +12,7 @@ namespace Regatta.Storage;
 /// </summary>
 internal static class NodeIdentityFile
 {
-    private const int FormatVersion = 1;
+    private const int FormatVersion = 2;
 
     internal static byte[] Encode(NodeIdentity identity)
     {
@@ -25,6 +25,11 @@ internal static class NodeIdentityFile
             json.WriteNumber("nodeId", identity.NodeId);
             json.WriteString("historyId", identity.History);
             json.WriteString("storeId", identity.Store);
+            json.WriteString("standing", StandingName(identity.Standing));
+            json.WriteStartArray("founders");
+            foreach (Guid founder in identity.Founders)
+                json.WriteStringValue(founder);
+            json.WriteEndArray();
             json.WriteString("check", Check(identity));
             json.WriteEndObject();
         }
@@ -45,8 +50,8 @@ internal static class NodeIdentityFile
             if (version > FormatVersion)
                 throw new StorageRefusedException(
                     $"{path} has format version {version}; this program knows versions up to {FormatVersion}. Start it with a newer program.");
-            NodeIdentity identity = Read(root);
-            bool whole = version == FormatVersion && root.GetProperty("check").GetString() == Check(identity);
+            NodeIdentity identity = Read(root, version);
+            bool whole = version is 1 or FormatVersion && root.GetProperty("check").GetString() == Check(identity, version);
             return whole ? identity : throw Damaged(path, null);
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or FormatException or InvalidOperationException)
@@ -55,7 +60,8 @@ internal static class NodeIdentityFile
         }
     }
 
-    private static NodeIdentity Read(JsonElement root) => new(
+    // Format 1 knew members only.
+    private static NodeIdentity Read(JsonElement root, int version) => new(
         root.GetProperty("role").GetString() switch
         {
             "leader" => NodeRole.Leader,
@@ -64,13 +70,32 @@ internal static class NodeIdentityFile
         },
         root.GetProperty("nodeId").GetInt64(),
         root.GetProperty("historyId").GetGuid(),
-        root.GetProperty("storeId").GetGuid());
+        root.GetProperty("storeId").GetGuid(),
+        version == 1 ? NodeStanding.Member : Standing(root.GetProperty("standing").GetString()),
+        version == 1 ? [] : [.. root.GetProperty("founders").EnumerateArray().Select(founder => founder.GetGuid())]);
 
     internal static string RoleName(NodeRole role) => role == NodeRole.Leader ? "leader" : "follower";
 
-    private static string Check(NodeIdentity identity)
+    private static string StandingName(NodeStanding standing) => standing switch
     {
-        string fields = $"{FormatVersion} {RoleName(identity.Role)} {identity.NodeId} {identity.History:N} {identity.Store:N}";
+        NodeStanding.New => "new",
+        NodeStanding.Recovering => "recovering",
+        _ => "member",
+    };
+
+    private static NodeStanding Standing(string? name) => name switch
+    {
+        "new" => NodeStanding.New,
+        "recovering" => NodeStanding.Recovering,
+        "member" => NodeStanding.Member,
+        _ => throw new FormatException($"unknown standing {name}"),
+    };
+
+    private static string Check(NodeIdentity identity, int version = FormatVersion)
+    {
+        string fields = $"{version} {RoleName(identity.Role)} {identity.NodeId} {identity.History:N} {identity.Store:N}";
+        if (version > 1)
+            fields += $" {StandingName(identity.Standing)} {string.Join(',', identity.Founders.Select(founder => founder.ToString("N")))}";
         Span<byte> hash = stackalloc byte[8];
         BinaryPrimitives.WriteUInt64BigEndian(hash, XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(fields)));
         return Convert.ToHexStringLower(hash);

@@ -2,6 +2,7 @@
 module Regatta.Storage.Tests.GoldenTests
 
 open System
+open System.Collections.Immutable
 open System.IO
 open System.Text
 open Expecto
@@ -68,7 +69,14 @@ let private encoded length encode =
     bytes
 
 let private identity =
-    NodeIdentity(NodeRole.Leader, 3L, Guid "6f0e9d5c-3a41-4c5e-9a1b-2f7d8c3b4a59", Guid "0a1b2c3d-4e5f-4061-8293-a4b5c6d7e8f9")
+    NodeIdentity(
+        NodeRole.Leader,
+        3L,
+        Guid "6f0e9d5c-3a41-4c5e-9a1b-2f7d8c3b4a59",
+        Guid "0a1b2c3d-4e5f-4061-8293-a4b5c6d7e8f9",
+        NodeStanding.Recovering,
+        ImmutableArray.Create(Guid "11111111-4e5f-4061-8293-a4b5c6d7e8f9", Guid "22222222-4e5f-4061-8293-a4b5c6d7e8f9")
+    )
 
 let tests =
     testList
@@ -149,9 +157,11 @@ let tests =
 
           testCase "a node's identity" (fun () ->
               let bytes = NodeIdentityFile.Encode identity
-              isGolden "node.json" (Encoding.UTF8.GetString bytes)
+              isGolden "node-v2.json" (Encoding.UTF8.GetString bytes)
               let decode (bytes: byte array) = NodeIdentityFile.Decode("node.json", ReadOnlyMemory bytes)
-              Expect.equal (decode (File.ReadAllBytes(file "node.json"))) identity "identity"
+              Expect.equal (decode (File.ReadAllBytes(file "node-v2.json"))) identity "identity"
+              let first = NodeIdentity(identity.Role, identity.NodeId, identity.History, identity.Store, NodeStanding.Member, ImmutableArray.Empty)
+              Expect.equal (decode (File.ReadAllBytes(file "node.json"))) first "format 1: a member"
 
               // White space may change; nothing that is said may.
               for at in 0 .. bytes.Length * 8 - 1 do

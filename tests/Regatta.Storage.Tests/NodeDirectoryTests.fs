@@ -2,6 +2,7 @@
 module Regatta.Storage.Tests.NodeDirectoryTests
 
 open System
+open System.Collections.Immutable
 open System.Diagnostics
 open System.IO
 open System.Text
@@ -144,6 +145,34 @@ let private files =
               made.WaitForExit()
               use handle = File.OpenHandle(pipe, FileMode.Open, FileAccess.ReadWrite)
               Expect.stringContains (Failing.message<IOException, _>(fun () -> DurableFile.Sync(handle, pipe))) "errno 22" "a pipe")
+
+          test "a node of a site keeps its store from the first start on, and joins its site once" (fun scratch ->
+              let path = scratch.Path "node"
+              let openInSite () = NodeDirectory.OpenInSite(path, NodeRole.Leader, 2L)
+              let history = Guid.NewGuid()
+              let store = using (openInSite ()) (fun directory -> directory.Identity.Store)
+
+              using (openInSite ()) (fun directory ->
+                  Expect.equal (directory.Identity.Store, directory.Identity.Standing) (store, NodeStanding.New) "the same store"
+                  directory.Join(history, ImmutableArray.Create(Guid.NewGuid(), store))
+                  Expect.equal directory.Identity.Standing NodeStanding.Member "a founder is a member"
+                  Expect.throwsT<InvalidOperationException> (fun () -> directory.Join(history, ImmutableArray.Empty)) "once")
+
+              using (openInSite ()) (fun directory -> Expect.equal (directory.Identity.History, directory.Identity.Standing) (history, NodeStanding.Member) "stored"))
+
+          test "a store that its site does not know from its founding recovers first" (fun scratch ->
+              let path = scratch.Path "node"
+              let openInSite () = NodeDirectory.OpenInSite(path, NodeRole.Leader, 2L)
+
+              using (openInSite ()) (fun directory ->
+                  directory.Join(Guid.NewGuid(), ImmutableArray.Create(Guid.NewGuid()))
+                  Expect.equal directory.Identity.Standing NodeStanding.Recovering "another disk")
+
+              using (openInSite ()) (fun directory ->
+                  Expect.equal directory.Identity.Standing NodeStanding.Recovering "stored"
+                  directory.Admit())
+
+              using (openInSite ()) (fun directory -> Expect.equal directory.Identity.Standing NodeStanding.Member "admitted"))
 
           test "a directory that cannot be synced is an error" (fun scratch ->
               let missing = scratch.Path "missing"
