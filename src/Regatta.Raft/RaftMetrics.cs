@@ -36,4 +36,19 @@ internal static class RaftMetrics
 
     public static readonly Counter<long> Flushes =
         Meter.CreateCounter<long>("regatta.raft.flushes", "{flush}", "Tables flushed so that their log could be cut");
+
+    public static readonly Counter<long> PeerConnections =
+        Meter.CreateCounter<long>("regatta.raft.peer.connections", "{connection}", "Connections with other nodes that both sides accepted");
+
+    public static readonly Counter<long> PeerFrames =
+        Meter.CreateCounter<long>("regatta.raft.peer.frames", "{frame}", "Frames written to other nodes");
+
+    public static readonly Counter<long> PeerFlushes =
+        Meter.CreateCounter<long>("regatta.raft.peer.flushes", "{flush}", "Flushes of connections with other nodes; each sends many frames at once");
+
+    public static readonly Counter<long> PeerBytes =
+        Meter.CreateCounter<long>("regatta.raft.peer.bytes", "By", "Bytes written to other nodes");
+
+    public static readonly Counter<long> PeerCallsFailed =
+        Meter.CreateCounter<long>("regatta.raft.peer.calls.failed", "{call}", "Calls to other nodes that were refused, cancelled or cut off");
 }

@@ -33,5 +33,7 @@ let main argv =
               GroupHostLifecycleTests.tests
               GroupHostCrashTests.tests
               SetAsideTests.tests
-              SiteTests.tests ])
+              SiteTests.tests
+              PeerNetworkTests.tests
+              PeerSendingTests.tests ])
         argv

@@ -96,7 +96,7 @@ let private directories =
                   File.WriteAllText(file, damage)
                   Expect.stringContains (Failing.message<StorageCorruptionException, _>(fun () -> open' path)) file damage
 
-              File.WriteAllText(file, text.Replace("\"formatVersion\": 1", "\"formatVersion\": 2"))
+              File.WriteAllText(file, text.Replace("\"formatVersion\": 2", "\"formatVersion\": 3"))
               Expect.stringContains (Failing.message<StorageRefusedException, _>(fun () -> open' path)) "newer program" "a later format"
               File.WriteAllText(file, text)
               (open' path).Dispose())

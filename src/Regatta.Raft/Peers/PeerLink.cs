@@ -1,0 +1,49 @@
+namespace Regatta.Raft;
+
+/// <summary>Another node of the site, whether or not there is a connection to it at the moment.</summary>
+/// <param name="changed">Told, on any thread and under no lock, after a connection came or went.</param>
+internal sealed class PeerLink(long nodeId, Action<PeerLink> changed) : IPeer
+{
+    private readonly Lock _gate = new();
+    private PeerConnection? _connection;
+
+    public long NodeId => nodeId;
+
+    public bool IsConnected => Volatile.Read(ref _connection) is not null;
+
+    /// <summary>What the other node said of itself when the present connection was made; null without one.</summary>
+    public Hello? Peer => Volatile.Read(ref _connection)?.Peer;
+
+    /// <summary>The present connection's traffic, for those who watch it; null without one.</summary>
+    public Outbox? Outbox => Volatile.Read(ref _connection)?.Outbox;
+
+    public Task<ReadOnlyMemory<byte>> CallAsync(long group, PeerMethod method, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
+    {
+        if (Volatile.Read(ref _connection) is { } connection)
+            return connection.Outbox.CallAsync(group, method, request, cancellationToken);
+        RaftMetrics.PeerCallsFailed.Add(1);
+        return Task.FromException<ReadOnlyMemory<byte>>(new PeerUnavailableException(nodeId, wasSent: false, "there is no connection to it"));
+    }
+
+    /// <summary>The newer connection wins: the other side would not have dialled if it thought that the old one stands.</summary>
+    public void Attach(PeerConnection connection)
+    {
+        PeerConnection? old;
+        lock (_gate)
+            old = Interlocked.Exchange(ref _connection, connection);
+        old?.Close("a newer connection with the same node takes its place");
+        changed(this);
+    }
+
+    public void Detach(PeerConnection connection)
+    {
+        lock (_gate)
+        {
+            if (_connection != connection)
+                return;
+            _connection = null;
+        }
+
+        changed(this);
+    }
+}

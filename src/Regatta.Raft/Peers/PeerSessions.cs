@@ -1,0 +1,61 @@
+using Microsoft.AspNetCore.Connections;
+
+namespace Regatta.Raft;
+
+/// <summary>The life of a connection, whoever dialled it: handshake, use, end. Nothing that the other side does leaves here as an exception.</summary>
+internal sealed class PeerSessions(
+    PeerNetworkOptions options, IReadOnlyDictionary<long, PeerLink> links, IPeerHandler handler, ServedCalls served, PeerJournal journal, TimeProvider time)
+{
+    /// <param name="dialled">Who was dialled; null when the other side has dialled.</param>
+    /// <returns>Whether both sides had accepted each other.</returns>
+    public async Task<bool> RunAsync(ConnectionContext context, long? dialled, CancellationToken stopping)
+    {
+        string address = context.RemoteEndPoint?.ToString() ?? "an unknown address";
+        HandshakeOutcome outcome = await ShakeHandsAsync(context, dialled, stopping).ConfigureAwait(false);
+        if (outcome.Peer is not { } peer)
+        {
+            bool isMember = outcome.NodeId is { } id && links.ContainsKey(id);
+            if (!stopping.IsCancellationRequested)
+                journal.NoConnection(isMember ? outcome.NodeId : null, address, outcome.Reason);
+            return false;
+        }
+
+        PeerLink link = links[peer.NodeId];
+        using PeerConnection connection = new(context, peer, options, handler, served, journal, time);
+        RaftMetrics.PeerConnections.Add(1);
+        journal.Up(peer.NodeId, address);
+        try
+        {
+            link.Attach(connection);
+            journal.Down(peer.NodeId, await connection.RunAsync(stopping).ConfigureAwait(false));
+        }
+        finally
+        {
+            connection.Close("the connection failed");
+            link.Detach(connection);
+        }
+
+        return true;
+    }
+
+    private async Task<HandshakeOutcome> ShakeHandsAsync(ConnectionContext context, long? dialled, CancellationToken stopping)
+    {
+        using CancellationTokenSource late = new(options.HandshakeTimeout, time);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, stopping);
+        Handshake handshake = new(options, context.Transport);
+        try
+        {
+            return dialled is { } expected
+                ? await handshake.DialAsync(expected, either.Token).ConfigureAwait(false)
+                : await handshake.ListenAsync(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return new HandshakeOutcome(null, dialled, $"did not answer within {options.HandshakeTimeout.TotalSeconds:0.#} s");
+        }
+        catch (IOException e)
+        {
+            return new HandshakeOutcome(null, dialled, "broke the connection off before it was accepted: " + e.Message);
+        }
+    }
+}
