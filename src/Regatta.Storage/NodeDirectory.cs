@@ -10,6 +10,7 @@ namespace Regatta.Storage;
 /// lock              one process per directory
 /// log/              RaftLogStore
 /// tables/GROUP/     TableStore
+/// snapshots/GROUP/  a table's state on its way from another node
 /// aside/GROUP/      log and state of a group that the catalogue did not know
 /// scratch/          emptied at every start
 /// </code>
@@ -45,6 +46,9 @@ public sealed class NodeDirectory : IDisposable
     public string ScratchPath => Path.Combine(Root, "scratch");
 
     public string TablePath(long groupId) => Path.Combine(TablesPath, groupId.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>Where a group's state is put together when it comes from another node; what goes with it has this name and a suffix.</summary>
+    public string SnapshotPath(long groupId) => Path.Combine(Root, "snapshots", groupId.ToString(CultureInfo.InvariantCulture));
 
     /// <summary>Where a group goes that is on the disk and that the catalogue does not know.</summary>
     public string AsidePath(long groupId) => Path.Combine(Root, "aside", groupId.ToString(CultureInfo.InvariantCulture));

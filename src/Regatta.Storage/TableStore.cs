@@ -118,6 +118,10 @@ public sealed class TableStore : ITableStore, IDisposable
         }
     }
 
+    /// <summary>What of the table in <paramref name="directory"/>, closed or open, is on disk at least; of a checkpoint: the state that it holds.</summary>
+    /// <exception cref="StorageCorruptionException">There is no such record, or it is damaged.</exception>
+    public static AppliedState ReadFlushed(string directory) => FlushedFile.Read(Path.GetFullPath(directory));
+
     /// <summary>Deletes a closed table's directory; no error if there is none. A crash in between is completed at the next start.</summary>
     public static void Drop(string directory) => TableDirectory.Drop(Path.GetFullPath(directory));
 

@@ -35,5 +35,7 @@ let main argv =
               SetAsideTests.tests
               SiteTests.tests
               PeerNetworkTests.tests
-              PeerSendingTests.tests ])
+              PeerSendingTests.tests
+              SnapshotMessageTests.tests
+              SnapshotFetchTests.tests ])
         argv

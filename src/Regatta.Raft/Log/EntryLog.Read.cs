@@ -19,17 +19,23 @@ internal sealed partial class EntryLog
     {
         lock (_gate)
         {
-            HardState? stored = store.ReadHardState(group);
-            _hard = stored ?? default;
-            _term = _hard.Term;
-            _vote = _hard.Vote;
-            _last = _hard.CutIndex;
-            _tail.Restart(_hard.CutIndex + 1);
-            _sizes.Restart(_hard.CutIndex);
-            long previous = _hard.CutTerm;
-            store.Scan(group, _hard.CutIndex + 1, long.MaxValue - 1, (index, record) => Load(index, record, stored is not null, ref previous));
+            Load();
             CheckAgainst(applied);
             _commit = Math.Max(_hard.CutIndex, applied.Index);
+        }
+    }
+
+    /// <summary>
+    /// Loads the log and checks it by itself, beside a state that was installed and that it need not lead to. All that may be done then is
+    /// <see cref="SetTermAsync"/> and <see cref="RestartBehindAsync"/>; after that the log opens as ever.
+    /// </summary>
+    /// <exception cref="InvalidDataException">Names directory, group and index, and says what to do.</exception>
+    public void OpenForRestart()
+    {
+        lock (_gate)
+        {
+            Load();
+            _commit = _hard.CutIndex;
         }
     }
 
@@ -107,6 +113,19 @@ internal sealed partial class EntryLog
             return true;
         });
         return entries.Count == 0 ? null : entries;
+    }
+
+    private void Load()
+    {
+        HardState? stored = store.ReadHardState(group);
+        _hard = stored ?? default;
+        _term = _hard.Term;
+        _vote = _hard.Vote;
+        _last = _hard.CutIndex;
+        _tail.Restart(_hard.CutIndex + 1);
+        _sizes.Restart(_hard.CutIndex);
+        long previous = _hard.CutTerm;
+        store.Scan(group, _hard.CutIndex + 1, long.MaxValue - 1, (index, record) => Load(index, record, stored is not null, ref previous));
     }
 
     private bool Load(long index, byte[] record, bool isKnown, ref long previousTerm)
