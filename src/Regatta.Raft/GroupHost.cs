@@ -17,6 +17,7 @@ public sealed partial class GroupHost : IGroupHost
     private readonly GroupSetting _setting;
     private readonly StorageEnvironment _environment;
     private readonly ILogger _logger;
+    private readonly SiteNetwork? _network;
     private readonly ConcurrentDictionary<long, GroupSlot> _slots = new();
     private readonly ConcurrentDictionary<long, byte> _onDisk = new();
     private readonly CancellationTokenSource _stopping = new();
@@ -25,13 +26,15 @@ public sealed partial class GroupHost : IGroupHost
     private readonly Task _maintenanceLoop;
     private int _disposed;
 
-    private GroupHost(NodeDirectory directory, GroupHostOptions options, GroupSetting setting, StorageEnvironment environment)
+    private GroupHost(NodeDirectory directory, GroupHostOptions options, StorageEnvironment environment, GroupSetting setting, SiteNetwork? network)
     {
         _directory = directory;
         _options = options;
-        _setting = setting;
         _environment = environment;
+        _network = network;
+        _setting = setting with { NeedSnapshot = NeedSnapshot };
         _logger = setting.Loggers.CreateLogger<GroupHost>();
+        _fetches = new SemaphoreSlim(options.Site?.SnapshotFetches ?? 1);
         foreach (long group in setting.Log.Groups().Concat(TableDirectories(directory.TablesPath)))
             _onDisk.TryAdd(group, 0);
         _onFailure = setting.FailStop.Token.UnsafeRegister(static host => ((GroupHost)host!).AbortAll(), this);
@@ -48,26 +51,43 @@ public sealed partial class GroupHost : IGroupHost
 
     public bool IsDiskLow => _setting.Room.IsLow;
 
-    /// <summary>Opens the log; groups are started one by one afterwards. The directory stays the caller's.</summary>
+    /// <summary>
+    /// Opens the log and, in a site of several nodes, the connections with the others; returns when the node belongs to a site. Groups are started one by one afterwards.
+    /// The directory stays the caller's.
+    /// </summary>
     /// <exception cref="InvalidDataException">The log is damaged; the message names it and says what to do.</exception>
-    /// <exception cref="IOException">The log cannot be opened.</exception>
-    public static async Task<GroupHost> OpenAsync(NodeDirectory dir, GroupHostOptions options, ILoggerFactory loggers, TimeProvider time)
+    /// <exception cref="IOException">The log cannot be opened, or the address for other nodes not be listened on.</exception>
+    /// <exception cref="OperationCanceledException">The node does not belong to a site yet.</exception>
+    public static async Task<GroupHost> OpenAsync(
+        NodeDirectory dir, GroupHostOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(dir);
         ArgumentNullException.ThrowIfNull(options);
         FailStop failStop = new();
         StorageEnvironment? environment = null;
+        GroupHost? host = null;
         try
         {
             environment = new StorageEnvironment(options.Storage, time);
-            RaftLogStore log = await Task.Run(() => RaftLogStore.Open(dir.LogPath, options.Log, failStop)).ConfigureAwait(false);
+            RaftLogStore log = await Task.Run(() => RaftLogStore.Open(dir.LogPath, options.Log, failStop), CancellationToken.None).ConfigureAwait(false);
             DiskRoom room = new(options.LowWaterBytes, () => FreeSpace.BytesAvailable(dir.Root));
             room.Measure();
-            GroupSetting setting = new(dir.Identity.NodeId, SiteMembers.Alone(dir.Identity.NodeId), log, dir.ScratchPath, failStop, room, options.Groups, loggers, time);
-            return new GroupHost(dir, options, setting, environment);
+            SiteNetwork? network = options.Site is { Members.Count: > 1 } site ? new SiteNetwork(dir, site, loggers, time) : null;
+            SiteMembers members = network?.Members ?? SiteMembers.Alone(dir.Identity.NodeId);
+            GroupSetting setting = new(dir.Identity.NodeId, members, log, dir.ScratchPath, failStop, room, options.Groups, loggers, time);
+            host = new GroupHost(dir, options, environment, setting, network);
+            if (network is not null)
+                await network.StartAsync(host, log, options.Groups, cancellationToken).ConfigureAwait(false);
+            return host;
         }
         catch
         {
+            if (host is not null)
+            {
+                await host.DisposeAsync().ConfigureAwait(false);
+                throw;
+            }
+
             environment?.Dispose();
             failStop.Dispose();
             throw;
@@ -86,7 +106,7 @@ public sealed partial class GroupHost : IGroupHost
             if (slot.Group is { } running)
                 return running;
             // A pool thread of its own: opening reads and checks the whole log of the group, and many groups are opened at once.
-            slot.Group = await Task.Run(() => OpenGroupAsync(spec), cancellationToken).ConfigureAwait(false);
+            slot.Group = new HostedGroup(await Task.Run(() => OpenGroupAsync(slot, spec, cancellationToken), cancellationToken).ConfigureAwait(false));
             return slot.Group;
         }
         catch (StorageCorruptionException e)
@@ -122,11 +142,17 @@ public sealed partial class GroupHost : IGroupHost
             if (slot.Group is { } running)
             {
                 slot.Group = null;
-                await running.DiscardAsync().ConfigureAwait(false);
+                await running.Current.DiscardAsync().ConfigureAwait(false);
             }
 
             await _setting.Log.DropAsync(groupId).ConfigureAwait(false);
-            await Task.Run(() => TableStore.Drop(_directory.TablePath(groupId)), CancellationToken.None).ConfigureAwait(false);
+            await Task.Run(
+                () =>
+                {
+                    TableStore.Drop(_directory.TablePath(groupId));
+                    SnapshotInstall.Discard(_directory, groupId);
+                },
+                CancellationToken.None).ConfigureAwait(false);
             _onDisk.TryRemove(groupId, out _);
             LogDropped(groupId);
         }
@@ -144,6 +170,7 @@ public sealed partial class GroupHost : IGroupHost
         {
             if (slot.Group is not null)
                 throw new InvalidOperationException($"Group {groupId} runs and cannot be set aside.");
+            await SnapshotInstall.CompleteAsync(_directory, _setting.Log, groupId).ConfigureAwait(false);
             string target = await Task.Run(() => GroupAside.MoveAsync(_directory, _setting.Log, groupId), CancellationToken.None).ConfigureAwait(false);
             _onDisk.TryRemove(groupId, out _);
             return target;
@@ -160,12 +187,16 @@ public sealed partial class GroupHost : IGroupHost
             return;
         await _stopping.CancelAsync().ConfigureAwait(false);
         await Task.WhenAll(_roomLoop, _maintenanceLoop).ConfigureAwait(false);
+        await Task.WhenAll(_catchingUp.Values).ConfigureAwait(false);
         ParallelOptions parallel = new() { MaxDegreeOfParallelism = StopParallelism };
         await Parallel.ForEachAsync(_slots, parallel, async (pair, _) => await StopAsync(pair.Value).ConfigureAwait(false)).ConfigureAwait(false);
+        if (_network is not null)
+            await _network.DisposeAsync().ConfigureAwait(false);
         await _onFailure.DisposeAsync().ConfigureAwait(false);
         _setting.Log.Dispose();
         _environment.Dispose();
         _setting.FailStop.Dispose();
+        _fetches.Dispose();
         _stopping.Dispose();
     }
 
@@ -177,9 +208,15 @@ public sealed partial class GroupHost : IGroupHost
         // One after the other: flushes of many tables at once would only fight for the disk.
         foreach (GroupSlot slot in _slots.Values)
         {
-            if (slot.Group is { } group)
-                await group.MaintainAsync().ConfigureAwait(false);
+            if (slot.Group is not { } group)
+                continue;
+            await group.Current.MaintainAsync().ConfigureAwait(false);
+            if (group.Current.IsBroken)
+                await MakeAnewAsync(slot).ConfigureAwait(false);
         }
+
+        if (_network is not null)
+            await _network.MaintainAsync().ConfigureAwait(false);
     }
 
     /// <summary>Measures the disk once, as the timer does.</summary>
@@ -221,18 +258,12 @@ public sealed partial class GroupHost : IGroupHost
         }
     }
 
-    private Task<TableGroup> OpenGroupAsync(GroupSpec spec)
-    {
-        TableStore store = TableStore.Open(_directory.TablePath(spec.GroupId), spec.Incarnation, _environment);
-        return TableGroup.StartAsync(spec, _setting, new StoredGroupState(store, _options.Changelog));
-    }
-
     private void AbortAll()
     {
         string cause = _setting.FailStop.Cause ?? "";
         LogFailStop(cause);
         foreach (GroupSlot slot in _slots.Values)
-            slot.Group?.Abort(cause);
+            slot.Group?.Current.Abort(cause);
     }
 
     private async Task RunAsync(TimeSpan period, Func<Task> work)
@@ -261,17 +292,23 @@ public sealed partial class GroupHost : IGroupHost
     [LoggerMessage(Level = LogLevel.Information, Message = "Group {Group} is dropped: its log and its state are deleted")]
     private partial void LogDropped(long group);
 
-    /// <summary>One group's place: starts, drops and stops of the same group wait for each other.</summary>
+    /// <summary>One group's place: starts, drops, swaps and stops of the same group wait for each other.</summary>
     private sealed class GroupSlot
     {
-        private volatile TableGroup? _group;
+        private volatile HostedGroup? _group;
 
         public SemaphoreSlim Lock { get; } = new(1);
 
-        public TableGroup? Group
+        public HostedGroup? Group
         {
             get => _group;
             set => _group = value;
         }
+
+        /// <summary>What the group was started with.</summary>
+        public GroupSpec? Spec { get; set; }
+
+        /// <summary>The state of the group that runs.</summary>
+        public TableStore? Store { get; set; }
     }
 }

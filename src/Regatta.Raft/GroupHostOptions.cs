@@ -13,6 +13,9 @@ public sealed record GroupHostOptions
 
     public ChangelogLimits Changelog { get; init; } = ChangelogLimits.Unlimited;
 
+    /// <summary>Null: a site of one node.</summary>
+    public SiteOptions? Site { get; init; }
+
     /// <summary>Free bytes on the data directory's disk below which writes are refused; 0 turns the check off.</summary>
     public long LowWaterBytes { get; init; } = 256L << 20;
 

@@ -146,9 +146,9 @@ module Nodes =
             let mutable host = None
 
             let opening =
-                OpenGroups(fun directory options loggers time ->
+                OpenGroups(fun directory options loggers time token ->
                     task {
-                        let! inner = GroupHosting.OpenAsync(directory, options, loggers, time)
+                        let! inner = GroupHosting.OpenAsync(directory, options, loggers, time, token)
                         let faulty = FaultyHost inner
                         prepare faulty
                         host <- Some faulty

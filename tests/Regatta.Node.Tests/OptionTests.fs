@@ -85,7 +85,7 @@ let private refused =
       "raft.initial-members", "2=a:1", "raft.initial-members must contain this node, whose raft.node-id is 1"
       "raft.initial-members",
       "1=a:1,2=b:1",
-      "raft.initial-members names several members, but this version runs sites of one node only; leave it out"
+      "raft.initial-members names 2 members; a site has 1, 3 or 5: with an even number one more may fail at no gain"
       "raft.address", "nowhere", "raft.address must be HOST:PORT"
       "data-dir", "", "data-dir must be set: the directory for everything that the node keeps"
       "tables.names",

@@ -13,9 +13,10 @@ open Regatta.Core
 open Regatta.Raft
 open Regatta.Storage
 open Regatta.Raft.Tests.Fixtures
+open Regatta.Raft.Tests.NodeGroups
 
 let group = 10001L
-let history = GroupHostTests.history
+
 let incarnation = Incarnation(history, group)
 let chunkBytes = 16 <<< 10
 let inFlight = 4

@@ -7,13 +7,20 @@ namespace Regatta.Node;
 /// <summary>Opens the groups of a node as its options say.</summary>
 internal static class GroupHosting
 {
-    public static async Task<IGroupHost> OpenAsync(NodeDirectory directory, NodeOptions options, ILoggerFactory loggers, TimeProvider time) =>
-        await GroupHost.OpenAsync(directory, Options(options), loggers, time);
+    // What a node that was away for a moment can be given without a snapshot.
+    private const long LogKeptForOthers = 64L << 20;
+
+    public static async Task<IGroupHost> OpenAsync(
+        NodeDirectory directory, NodeOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken) =>
+        await GroupHost.OpenAsync(directory, Options(options), loggers, time, cancellationToken);
 
     private static GroupHostOptions Options(NodeOptions options) => new()
     {
         Log = options.Log,
-        Groups = options.Groups,
+        Groups = options.HasOtherNodes ? options.Groups with { RetainedLogBytes = Math.Max(options.Groups.RetainedLogBytes, LogKeptForOthers) } : options.Groups,
+        Site = options.HasOtherNodes
+            ? new SiteOptions { Name = options.ClusterName, Members = options.RaftInitialMembers, ListenAddress = options.RaftAddress }
+            : null,
         Storage = options.Storage,
         Changelog = new ChangelogLimits(
             options.ChangelogMaxCount == 0 ? null : options.ChangelogMaxCount,

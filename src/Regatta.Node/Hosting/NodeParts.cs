@@ -8,7 +8,8 @@ using Regatta.Storage;
 namespace Regatta.Node;
 
 /// <summary>Opens the groups of a node's data directory. Tests put a host here that fails on demand.</summary>
-internal delegate Task<IGroupHost> OpenGroups(NodeDirectory directory, NodeOptions options, ILoggerFactory loggers, TimeProvider time);
+internal delegate Task<IGroupHost> OpenGroups(
+    NodeDirectory directory, NodeOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken);
 
 /// <summary>
 /// The parts of a node, started in the order in which they need each other and stopped in the reverse one: directory, health port, groups, catalogue,
@@ -80,7 +81,7 @@ internal sealed partial class NodeParts
 
     private async Task StartCoreAsync(NodeOptions options, OpenGroups openGroups, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
     {
-        NodeDirectory directory = NodeDirectory.Open(options.DataDirectory, NodeRole.Leader, options.RaftNodeId, history: null);
+        NodeDirectory directory = OpenDirectory(options);
         OnClose(() =>
         {
             directory.Dispose();
@@ -88,7 +89,7 @@ internal sealed partial class NodeParts
         });
         Rest = RestServer.Build(options, Readiness, () => _writeMetrics, loggers);
         await StartServerAsync(Rest, "rest.address", options.RestAddress, time, cancellationToken);
-        Groups = await openGroups(directory, options, loggers, time);
+        Groups = await openGroups(directory, options, loggers, time, cancellationToken);
         OnClose(() => Groups.DisposeAsync().AsTask());
 
         Catalogue catalogue = await StartTablesAsync(directory, options, loggers, time, cancellationToken);
@@ -117,6 +118,18 @@ internal sealed partial class NodeParts
         Readiness.MarkStarted(Groups);
     }
 
+    private static NodeDirectory OpenDirectory(NodeOptions options)
+    {
+        if (options.HasOtherNodes)
+            return NodeDirectory.OpenInSite(options.DataDirectory, NodeRole.Leader, options.RaftNodeId);
+        NodeDirectory directory = NodeDirectory.Open(options.DataDirectory, NodeRole.Leader, options.RaftNodeId, history: null);
+        if (directory.Identity.Founders.IsEmpty && directory.Identity.Standing == NodeStanding.Member)
+            return directory;
+        directory.Dispose();
+        throw new NodeStartException(
+            $"{options.DataDirectory} belongs to a node of a site of several nodes: give all of them in raft.initial-members. Alone it would acknowledge what the others never hear of.");
+    }
+
     private async Task<Catalogue> StartTablesAsync(
         NodeDirectory directory, NodeOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
     {
@@ -132,6 +145,9 @@ internal sealed partial class NodeParts
         await Reconciler.PassAsync(cancellationToken);
         await CreateNamedAsync(catalogue, options.TablesNames, cancellationToken);
         CatalogueRevision = await Reconciler.PassAsync(cancellationToken);
+        // Every table of the site is here: nothing that a lost disk had promised is missing.
+        if (Served.Snapshot.Faults.Count == 0)
+            directory.Admit();
         return catalogue;
     }
 
@@ -147,10 +163,16 @@ internal sealed partial class NodeParts
 
     private static async Task BarrierAsync(ITableGroup group, CancellationToken cancellationToken)
     {
-        BarrierOutcome outcome = await group.ReadBarrierAsync(cancellationToken);
-        cancellationToken.ThrowIfCancellationRequested();
-        if (!outcome.Succeeded)
-            throw new NodeStartException($"group {group.GroupId} does not get ready: {outcome.Reason}");
+        while (true)
+        {
+            BarrierOutcome outcome = await group.ReadBarrierAsync(cancellationToken);
+            cancellationToken.ThrowIfCancellationRequested();
+            if (outcome.Succeeded)
+                return;
+            // With other nodes it may take until enough of them are there.
+            if (outcome.Failure != GroupFailure.NoLeader || group.Fault is not null)
+                throw new NodeStartException($"group {group.GroupId} does not get ready: {outcome.Reason}");
+        }
     }
 
     private GrpcServices Services(

@@ -48,6 +48,9 @@ public sealed record NodeOptions
     /// <summary>Node id to host:port. Empty: this node alone.</summary>
     public ImmutableSortedDictionary<long, string> RaftInitialMembers { get; init; } = ImmutableSortedDictionary<long, string>.Empty;
 
+    /// <summary>The site has several nodes.</summary>
+    internal bool HasOtherNodes => RaftInitialMembers.Count > 1;
+
     public string RaftAddress { get; init; } = "127.0.0.1:8445";
 
     public bool TablesEnabled { get; init; } = true;

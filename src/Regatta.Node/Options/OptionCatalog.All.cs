@@ -51,9 +51,9 @@ public static partial class OptionCatalog
         Ranged("raft.node-id", OptionKinds.Number, o => o.RaftNodeId, (o, v) => o with { RaftNodeId = v },
             1, int.MaxValue, "The node's id within its site; the data directory keeps it and refuses to start with another."),
         Option("raft.initial-members", OptionKinds.Members, o => o.RaftInitialMembers, (o, v) => o with { RaftInitialMembers = v },
-            "The site's nodes as ID=HOST:PORT,...; this version runs sites of one node only."),
+            "The site's nodes as ID=HOST:PORT,..., this one included; 1, 3 or 5 of them, the same list on all nodes, which never changes."),
         Option("raft.address", OptionKinds.Text, o => o.RaftAddress, (o, v) => o with { RaftAddress = v },
-            "Where other nodes of the site will reach this one (HOST:PORT); this version does not listen there yet.",
+            "Where this node listens for the other nodes of its site (HOST:PORT).",
             value => HostPort.IsValid(value) ? null : "must be HOST:PORT"),
         .. Groups(),
     ];

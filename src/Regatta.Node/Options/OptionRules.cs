@@ -21,8 +21,8 @@ internal static class OptionRules
                 + $"which is {options.MaxKeyBytes + options.MaxValueBytes + PageOverhead}, or the largest pairs could not be read";
         if (!options.RaftInitialMembers.IsEmpty && !options.RaftInitialMembers.ContainsKey(options.RaftNodeId))
             yield return $"raft.initial-members must contain this node, whose raft.node-id is {options.RaftNodeId}";
-        if (options.RaftInitialMembers.Count > 1)
-            yield return "raft.initial-members names several members, but this version runs sites of one node only; leave it out";
+        if (options.RaftInitialMembers.Count is not (0 or 1 or 3 or 5))
+            yield return $"raft.initial-members names {options.RaftInitialMembers.Count} members; a site has 1, 3 or 5: with an even number one more may fail at no gain";
         foreach (string problem in options.TablesNames.Select(TableName.Problem).OfType<string>())
             yield return "tables.names: " + problem;
     }

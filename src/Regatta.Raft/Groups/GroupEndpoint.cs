@@ -6,14 +6,14 @@ namespace Regatta.Raft;
 /// <summary>What other nodes can ask of a group on this one. Thread-safe.</summary>
 /// <param name="propose">Hands a command to the batcher if this node leads.</param>
 /// <param name="barrier">Confirms that this node leads; never asks another node.</param>
-/// <param name="needSnapshot">The leader (first argument) has cut what this node needs.</param>
+/// <param name="needSnapshot">The leader (first argument) has cut its log up to an index (second) that this node's state does not reach.</param>
 internal sealed class GroupEndpoint(
     ConsensusGroup consensus,
     EntryLog entries,
     AppliedProgress progress,
     Func<TableCommand, CancellationToken, ValueTask<ProposalOutcome>> propose,
     Func<CancellationToken, ValueTask<BarrierOutcome>> barrier,
-    Action<long> needSnapshot)
+    Action<long, long> needSnapshot)
 {
     /// <exception cref="InvalidDataException">The request is malformed.</exception>
     /// <exception cref="NotSupportedException">A group does not serve that method.</exception>
@@ -33,13 +33,22 @@ internal sealed class GroupEndpoint(
             case PeerMethod.Propose:
                 return await ProposeAsync(request, cancellationToken).ConfigureAwait(false);
             case PeerMethod.ReadIndex:
-                BarrierOutcome outcome = await barrier(cancellationToken).ConfigureAwait(false);
-                return RaftMessages.EncodeOutcome(outcome.Failure, outcome.Reason, RaftMessages.Numbers(progress.Index));
+                return await ReadIndexAsync(cancellationToken).ConfigureAwait(false);
             case PeerMethod.Resign:
                 return RaftMessages.Numbers(await consensus.StepDownAsync(cancellationToken).ConfigureAwait(false) ? 1 : 0);
             default:
                 throw new NotSupportedException($"A group does not serve {method}.");
         }
+    }
+
+    /// <summary>Answers with what was applied here when this node was confirmed to lead, and in which term it does.</summary>
+    private async ValueTask<byte[]> ReadIndexAsync(CancellationToken cancellationToken)
+    {
+        long term = entries.Term;
+        BarrierOutcome outcome = await barrier(cancellationToken).ConfigureAwait(false);
+        if (outcome.Succeeded && entries.Term != term)
+            outcome = new BarrierOutcome(GroupFailure.NoLeader, "The leadership has just ended.");
+        return RaftMessages.EncodeOutcome(outcome.Failure, outcome.Reason, RaftMessages.Numbers(progress.Index, term));
     }
 
     private async ValueTask<byte[]> ProposeAsync(ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
@@ -59,7 +68,7 @@ internal sealed class GroupEndpoint(
             return beat with { Result = HeartbeatResult.Rejected };
         if (entries.Commit >= notice.Index)
             return new AppendReply(beat.Term, HeartbeatResult.Replicated, notice.Index);
-        needSnapshot(from);
+        needSnapshot(from, notice.Index);
         throw new IOException("the state up to the leader's log is being fetched");
     }
 }

@@ -14,6 +14,9 @@ internal sealed record GroupSetting(
     ILoggerFactory Loggers,
     TimeProvider Time)
 {
-    /// <summary>A group (first argument) needs the state of its leader's node (second): it cannot be helped by entries any more. Cheap, from any thread.</summary>
-    public Action<long, long> NeedSnapshot { get; init; } = static (_, _) => { };
+    /// <summary>Told when a group cannot be helped by entries any more. Cheap, from any thread, again and again.</summary>
+    public Action<SnapshotNeed> NeedSnapshot { get; init; } = static _ => { };
 }
+
+/// <summary>A group needs the state of its leader's node, up to an index at least.</summary>
+internal readonly record struct SnapshotNeed(long GroupId, long LeaderNodeId, long LeastIndex);

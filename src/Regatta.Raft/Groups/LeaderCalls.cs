@@ -104,7 +104,7 @@ internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long>
         {
             ReadOnlyMemory<byte> reply = await leader.CallAsync(groupId, PeerMethod.ReadIndex, default, cancellationToken).ConfigureAwait(false);
             (GroupFailure failure, _, ReadOnlyMemory<byte> answer) = RaftMessages.DecodeOutcome(reply);
-            return failure == GroupFailure.None ? RaftMessages.DecodeNumber(answer) : null;
+            return failure == GroupFailure.None ? RaftMessages.DecodePair(answer).First : null;
         }
         catch (Exception e) when (e is PeerUnavailableException or PeerCallException or InvalidDataException)
         {

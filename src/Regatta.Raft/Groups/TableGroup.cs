@@ -55,7 +55,7 @@ internal sealed partial class TableGroup : ITableGroup
         _leaderBarrier = new ReadBarrier(ConfirmAsync);
         _barrier = setting.Members.IsAlone ? _leaderBarrier : new ReadBarrier(CatchUpAsync);
         _leader = new LeaderCalls(spec.GroupId, setting, () => _consensus.LeaderNodeId, _progress);
-        Endpoint = new GroupEndpoint(_consensus, entries, _progress, ProposeAsLeaderAsync, _leaderBarrier.WaitAsync, leader => setting.NeedSnapshot(spec.GroupId, leader));
+        Endpoint = new GroupEndpoint(_consensus, entries, _progress, ProposeAsLeaderAsync, _leaderBarrier.WaitAsync, (leader, index) => setting.NeedSnapshot(new SnapshotNeed(spec.GroupId, leader, index)));
     }
 
     public long GroupId => _spec.GroupId;
@@ -69,6 +69,9 @@ internal sealed partial class TableGroup : ITableGroup
     public long LeaderNodeId => _consensus.LeaderNodeId;
 
     public string? Fault => _fault ?? _setting.FailStop.Cause;
+
+    /// <summary>The consensus behind it has died: it must be made anew.</summary>
+    public bool IsBroken => _fault is not null && _setting.FailStop.Cause is null;
 
     public GroupStatus Status
     {

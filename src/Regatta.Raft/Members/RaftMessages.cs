@@ -53,7 +53,10 @@ internal static class RaftMessages
     /// <summary>Answers a vote (0 or 1) or a preliminary vote (<see cref="PreVoteResult"/>).</summary>
     public static byte[] EncodeVoteReply(long term, long answer) => Numbers(term, answer);
 
-    public static (long Term, long Answer) DecodeVoteReply(ReadOnlyMemory<byte> message)
+    public static (long Term, long Answer) DecodeVoteReply(ReadOnlyMemory<byte> message) => DecodePair(message);
+
+    /// <summary>The two numbers of a message made by <see cref="Numbers"/>.</summary>
+    public static (long First, long Second) DecodePair(ReadOnlyMemory<byte> message)
     {
         ReadOnlySpan<byte> body = Whole(message, 2);
         return (At(body, 0), At(body, 1));

@@ -1,0 +1,134 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using Regatta.Storage;
+
+namespace Regatta.Raft;
+
+/// <summary>How groups are opened, and made anew: from a snapshot of another node, or because their consensus has died.</summary>
+public sealed partial class GroupHost : ISiteGroups
+{
+    private readonly ConcurrentDictionary<long, Task> _catchingUp = new();
+    private readonly SemaphoreSlim _fetches;
+
+    TableGroup? ISiteGroups.Find(long groupId) => _slots.TryGetValue(groupId, out GroupSlot? slot) ? slot.Group?.Current : null;
+
+    SnapshotOrigin? ISiteGroups.Origin(long groupId) =>
+        _slots.TryGetValue(groupId, out GroupSlot? slot) && slot is { Group: { } group, Store: { } store } ? new SnapshotOrigin(store.Checkpoint, () => group.Term) : null;
+
+    private async Task<TableGroup> OpenGroupAsync(GroupSlot slot, GroupSpec spec, CancellationToken cancellationToken)
+    {
+        await SnapshotInstall.CompleteAsync(_directory, _setting.Log, spec.GroupId).ConfigureAwait(false);
+        bool isLost = _directory.Identity.Standing == NodeStanding.Recovering && !Directory.Exists(_directory.TablePath(spec.GroupId));
+        if (isLost && _network is not null)
+            await _network.Recovery.RunAsync(spec, cancellationToken).ConfigureAwait(false);
+        return await OpenWholeAsync(slot, spec).ConfigureAwait(false);
+    }
+
+    private Task<TableGroup> OpenWholeAsync(GroupSlot slot, GroupSpec spec)
+    {
+        TableStore store = TableStore.Open(_directory.TablePath(spec.GroupId), spec.Incarnation, _environment);
+        slot.Spec = spec;
+        slot.Store = store;
+        return TableGroup.StartAsync(spec, _setting, new StoredGroupState(store, _options.Changelog));
+    }
+
+    private void NeedSnapshot(SnapshotNeed need)
+    {
+        // The leader says it with every heartbeat; the first word is enough.
+        if (_stopping.IsCancellationRequested || !_slots.TryGetValue(need.GroupId, out GroupSlot? slot))
+            return;
+        TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        if (_catchingUp.TryAdd(need.GroupId, done.Task))
+            _ = CatchUpAsync(slot, need, done);
+    }
+
+    private async Task CatchUpAsync(GroupSlot slot, SnapshotNeed need, TaskCompletionSource done)
+    {
+        try
+        {
+            await _fetches.WaitAsync(_stopping.Token).ConfigureAwait(false);
+            try
+            {
+                FetchedSnapshot fetched = await FetchAsync(slot, need).ConfigureAwait(false);
+                await SwapAsync(slot, async () => await SnapshotInstall.RunAsync(_directory, _setting.Log, fetched).ConfigureAwait(false)).ConfigureAwait(false);
+                LogCaughtUp(need.GroupId, fetched.Applied.Index, need.LeaderNodeId);
+            }
+            finally
+            {
+                _fetches.Release();
+            }
+        }
+        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+        {
+            // The host is closing.
+        }
+        catch (Exception e)
+        {
+            // What was fetched is kept, and the leader goes on asking.
+            LogNotCaughtUp(e, need.GroupId, need.LeaderNodeId);
+        }
+        finally
+        {
+            _catchingUp.TryRemove(need.GroupId, out _);
+            done.SetResult();
+        }
+    }
+
+    private async Task<FetchedSnapshot> FetchAsync(GroupSlot slot, SnapshotNeed need)
+    {
+        GroupSpec spec = slot.Spec ?? throw new InvalidOperationException($"Group {need.GroupId} was never started.");
+        IPeer leader = _setting.Members.Peer(need.LeaderNodeId) ?? throw new InvalidOperationException($"Group {need.GroupId} cannot fetch from itself.");
+        SnapshotFetch fetch = new(
+            _directory, need.GroupId, spec.Incarnation, new SnapshotFetchOptions(), _setting.Time, _setting.Loggers.CreateLogger<SnapshotFetch>());
+        return await fetch.RunAsync(leader, need.LeastIndex, _stopping.Token).ConfigureAwait(false);
+    }
+
+    /// <summary>DotNext leaves a group dead when its background work has failed; what is on disk is whole.</summary>
+    private async Task MakeAnewAsync(GroupSlot slot)
+    {
+        try
+        {
+            await SwapAsync(slot, () => Task.CompletedTask).ConfigureAwait(false);
+            LogMadeAnew(slot.Spec!.Name, slot.Spec.GroupId);
+        }
+        catch (Exception e)
+        {
+            _setting.FailStop.Trigger($"Table '{slot.Spec?.Name}' (group {slot.Spec?.GroupId}) was broken and could not be made anew: {e.Message}");
+        }
+    }
+
+    /// <summary>Stops the group, does something to its files, and opens it again; nothing if it was dropped meanwhile.</summary>
+    private async Task SwapAsync(GroupSlot slot, Func<Task> change)
+    {
+        await slot.Lock.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        try
+        {
+            if (slot.Group is not { } group || _setting.FailStop.Cause is not null || Volatile.Read(ref _disposed) != 0)
+                return;
+            await group.SwapAsync(async () =>
+            {
+                await change().ConfigureAwait(false);
+                return await OpenWholeAsync(slot, slot.Spec!).ConfigureAwait(false);
+            }).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            // The group is closed and does not come back by itself: half of a node would go on as if it were whole.
+            _setting.FailStop.Trigger($"Group {slot.Spec?.GroupId} could not be opened again: {e.Message}");
+            throw;
+        }
+        finally
+        {
+            slot.Lock.Release();
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Group {Group} has the state up to index {Index} from node {Node}, which leads it")]
+    private partial void LogCaughtUp(long group, long index, long node);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Group {Group} could not get the state of node {Node}, which leads it; it is tried again")]
+    private partial void LogNotCaughtUp(Exception cause, long group, long node);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Table {Table} (group {Group}) was broken and is made anew")]
+    private partial void LogMadeAnew(string table, long group);
+}

@@ -1,0 +1,76 @@
+using Regatta.Core;
+
+namespace Regatta.Raft;
+
+/// <summary>
+/// A group as the layers above hold it: the same one for as long as the table is on this node, although what is behind it is made anew when its state is
+/// replaced by a snapshot or its consensus has died. In between, requests are refused as of a stopped group, and whoever waits goes on waiting.
+/// </summary>
+internal sealed class HostedGroup(TableGroup group) : ITableGroup
+{
+    private volatile TableGroup _current = group;
+    private volatile TaskCompletionSource? _swap;
+
+    public TableGroup Current => _current;
+
+    public long GroupId => _current.GroupId;
+
+    public ITableReader Reader => _current.Reader;
+
+    public long Term => _current.Term;
+
+    public long LeaderNodeId => _current.LeaderNodeId;
+
+    public string? Fault => _swap is null ? _current.Fault : "The table's group is being made anew on this node; try again.";
+
+    public GroupStatus Status => _current.Status;
+
+    public ValueTask<ProposalOutcome> ProposeAsync(TableCommand command, CancellationToken cancellationToken) =>
+        _current.ProposeAsync(command, cancellationToken);
+
+    public ValueTask<BarrierOutcome> ReadBarrierAsync(CancellationToken cancellationToken) => _current.ReadBarrierAsync(cancellationToken);
+
+    public async ValueTask WaitForRevisionAsync(long revision, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            TableGroup seen = _current;
+            try
+            {
+                await seen.WaitForRevisionAsync(revision, cancellationToken).ConfigureAwait(false);
+                return;
+            }
+            catch (ObjectDisposedException) when (_swap is not null || seen != _current)
+            {
+                // Another one comes or is there: it is asked next.
+            }
+
+            if (_swap is { } swap)
+                await swap.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    public ValueTask DisposeAsync() => _current.DisposeAsync();
+
+    /// <summary>Stops the group and puts another one, that <paramref name="make"/> opens, in its place. Not to be called twice at a time.</summary>
+    public async Task SwapAsync(Func<Task<TableGroup>> make)
+    {
+        TaskCompletionSource swap = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        _swap = swap;
+        try
+        {
+            await _current.DisposeAsync().ConfigureAwait(false);
+            _current = await make().ConfigureAwait(false);
+            _swap = null;
+            swap.SetResult();
+        }
+        catch (Exception e)
+        {
+            _swap = null;
+            swap.SetException(e);
+            // Nobody may be waiting.
+            _ = swap.Task.Exception;
+            throw;
+        }
+    }
+}

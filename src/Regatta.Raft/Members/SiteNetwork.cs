@@ -1,0 +1,125 @@
+using Microsoft.Extensions.Logging;
+using Regatta.Storage;
+
+namespace Regatta.Raft;
+
+/// <summary>What a node has to do with the others of its site: connections, the founding, recovery, snapshots. Hands their calls to whom they concern.</summary>
+internal sealed class SiteNetwork : IPeerHandler, IAsyncDisposable
+{
+    private readonly NodeDirectory _directory;
+    private readonly SiteOptions _options;
+    private readonly ILoggerFactory _loggers;
+    private readonly TimeProvider _time;
+    private readonly PeerNetwork _peers;
+    private readonly SiteBootstrap _bootstrap;
+    private ISiteGroups _groups = NoGroups.Instance;
+    private RaftLogStore? _log;
+    private SnapshotSource? _source;
+    private GroupRecovery? _recovery;
+
+    public SiteNetwork(NodeDirectory directory, SiteOptions options, ILoggerFactory loggers, TimeProvider time)
+    {
+        _directory = directory;
+        _options = options;
+        _loggers = loggers;
+        _time = time;
+        NodeIdentity identity = directory.Identity;
+        _peers = new PeerNetwork(
+            new PeerNetworkOptions
+            {
+                NodeId = identity.NodeId,
+                Members = options.Members,
+                ListenAddress = options.ListenAddress,
+                SiteName = options.Name,
+                StoreId = identity.Store,
+                History = () => directory.Identity.History is var history && history != Guid.Empty ? history : null,
+            },
+            this,
+            loggers,
+            time);
+        Members = new SiteMembers(identity.NodeId, options.Members.Keys, id => _peers[id]);
+        _bootstrap = new SiteBootstrap(directory, Members, time, loggers.CreateLogger<SiteBootstrap>());
+    }
+
+    public SiteMembers Members { get; }
+
+    /// <summary>After <see cref="StartAsync"/> has begun.</summary>
+    public GroupRecovery Recovery => _recovery ?? throw new InvalidOperationException("The network has not started.");
+
+    /// <summary>Listens, dials, and returns when the node belongs to a site.</summary>
+    public async Task StartAsync(ISiteGroups groups, RaftLogStore log, GroupOptions groupOptions, CancellationToken cancellationToken)
+    {
+        _log = log;
+        _recovery = new GroupRecovery(_directory, log, Members, groupOptions, _time, _loggers);
+        _source = new SnapshotSource(
+            _directory.ScratchPath,
+            groups.Origin,
+            new SnapshotSourceOptions { BytesPerSecond = _options.SnapshotBytesPerSecond },
+            _time,
+            _loggers.CreateLogger<SnapshotSource>());
+        Volatile.Write(ref _groups, groups);
+        await _peers.StartAsync(cancellationToken).ConfigureAwait(false);
+        await _bootstrap.RunAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>To be called now and then.</summary>
+    public Task MaintainAsync() => _source?.SweepAsync() ?? Task.CompletedTask;
+
+    public async ValueTask<ReadOnlyMemory<byte>> HandleAsync(
+        long fromNode, long group, PeerMethod method, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
+    {
+        switch (method)
+        {
+            case PeerMethod.Site when group == 0:
+                return _bootstrap.Answer();
+            case PeerMethod.Site:
+                return GroupRecovery.Answer(KnownTerm(group));
+            case PeerMethod.Found:
+                return _bootstrap.OnFounded(request);
+            case PeerMethod.SnapshotOpen or PeerMethod.SnapshotRead or PeerMethod.SnapshotClose when _source is { } source:
+                return await source.HandleAsync(fromNode, group, method, request, cancellationToken).ConfigureAwait(false);
+            default:
+                return Volatile.Read(ref _groups).Find(group) is { } found
+                    ? await found.Endpoint.HandleAsync(fromNode, method, request, cancellationToken).ConfigureAwait(false)
+                    : NotHere(group, method);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _peers.DisposeAsync().ConfigureAwait(false);
+        if (_source is not null)
+            await _source.DisposeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Null: this node's disk is not the one that knew; what it says of terms is worth nothing.</summary>
+    private long? KnownTerm(long group)
+    {
+        if (Volatile.Read(ref _groups).Find(group) is { } running)
+            return running.Term;
+        return _directory.Identity.Standing == NodeStanding.Member ? _log?.ReadHardState(group)?.Term ?? 0 : null;
+    }
+
+    private static ReadOnlyMemory<byte> NotHere(long group, PeerMethod method) => method is PeerMethod.Propose or PeerMethod.ReadIndex
+        ? RaftMessages.EncodeOutcome(GroupFailure.NoLeader, "The table's group does not run on the node that was taken for its leader; nothing happened.", [])
+        : throw new IOException($"group {group} does not run on this node");
+
+    private sealed class NoGroups : ISiteGroups
+    {
+        public static readonly NoGroups Instance = new();
+
+        public TableGroup? Find(long groupId) => null;
+
+        public SnapshotOrigin? Origin(long groupId) => null;
+    }
+}
+
+/// <summary>The groups of this node, for what other nodes ask of them. Thread-safe.</summary>
+internal interface ISiteGroups
+{
+    /// <summary>Null: it does not run here.</summary>
+    TableGroup? Find(long groupId);
+
+    /// <summary>Where its snapshots come from; null: it does not run here.</summary>
+    SnapshotOrigin? Origin(long groupId);
+}

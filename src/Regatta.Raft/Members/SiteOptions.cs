@@ -1,0 +1,20 @@
+namespace Regatta.Raft;
+
+/// <summary>The other nodes of the site, and how this one talks with them.</summary>
+public sealed record SiteOptions
+{
+    /// <summary>The site's name: nodes of other names are refused.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>HOST:PORT of every node by its id, this one included; 1 to 7 of them, the same on all nodes.</summary>
+    public required IReadOnlyDictionary<long, string> Members { get; init; }
+
+    /// <summary>ADDRESS:PORT on which this node listens for the others.</summary>
+    public required string ListenAddress { get; init; }
+
+    /// <summary>Bytes per second of snapshots that this node gives to others; 0: unlimited.</summary>
+    public long SnapshotBytesPerSecond { get; init; }
+
+    /// <summary>Snapshots that this node fetches at a time. 1 or more.</summary>
+    public int SnapshotFetches { get; init; } = 2;
+}
