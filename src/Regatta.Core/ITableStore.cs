@@ -31,11 +31,20 @@ public interface ITableReader
 
     /// <summary>A consistent view of the newest state; holds resources until disposed.</summary>
     ITableView OpenView();
+
+    /// <summary>The chain hash at a revision that readers see: from the state if it is the newest, else from the changelog.</summary>
+    /// <param name="revision">From 0 to <see cref="Revision"/>.</param>
+    ChainRead ReadChain(long revision);
 }
 
 /// <param name="Revision">At this revision the key was as described.</param>
 /// <param name="Found">False: the key did not exist, the rest is default.</param>
 public readonly record struct PointRead(long Revision, bool Found, RecordHeader Header, ReadOnlyMemory<byte> Value);
+
+/// <param name="Found">False: the changelog does not reach back so far any more, the hash is default.</param>
+/// <param name="Chain">Default at revision 0, too: before the first command there is no history.</param>
+/// <param name="Oldest">The least revision from 1 up that has an answer; 0 as long as the table is at revision 0.</param>
+public readonly record struct ChainRead(bool Found, ChainHash Chain, long Oldest);
 
 /// <summary>The writes of one atomic step, in order. Not thread-safe.</summary>
 public interface ITableBatch : IDisposable

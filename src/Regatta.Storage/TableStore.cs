@@ -188,6 +188,21 @@ public sealed class TableStore : ITableStore, IDisposable
         }
     }
 
+    public ChainRead ReadChain(long revision)
+    {
+        using DatabaseLease lease = _database.Lease();
+        ArgumentOutOfRangeException.ThrowIfNegative(revision);
+        // Published first: the applied state is never behind it.
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(revision, Revision);
+        AppliedState applied = _applied.State;
+        long oldest = Math.Min(_changelog.Floor, applied.Revision);
+        if (revision == 0) return new ChainRead(true, default, oldest);
+        if (revision == applied.Revision) return new ChainRead(true, applied.Chain, oldest);
+        return new ChangelogReader(this, revision, withParts: false).Read(1) is ChangelogRead.Records { Items: [ChangeRecord record, ..] }
+            ? new ChainRead(true, ChangeCodec.ReadChain(record.Record), oldest)
+            : new ChainRead(false, default, Math.Min(_changelog.Floor, applied.Revision));
+    }
+
     /// <summary>
     /// Brings everything written so far to disk, all families in one atomic step, and waits for it. Writes go on meanwhile.
     /// </summary>

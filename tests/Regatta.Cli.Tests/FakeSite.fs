@@ -18,6 +18,7 @@ open Microsoft.Extensions.DependencyInjection
 open Microsoft.Extensions.Logging
 open Regatta.Protocol.Mvcc
 open Regatta.Protocol.V1
+open Regatta.Protocol.V1Ext
 
 let private byBytes =
     { new IComparer<byte array> with
@@ -36,6 +37,8 @@ type State() =
     member val Concurrency = 0 with get, set
     member val PageRows = 2 with get, set
     member val UnderWay = 0 with get, set
+    /// What the nodes of the site answer to TableHash.
+    member val Hashes: NodeHash list = [] with get, set
 
     member state.Header =
         ResponseHeader(ShardId = 10001UL, ReplicaId = 1UL, Revision = uint64 revision, RaftTerm = 1UL, RaftLeaderId = 1UL)
@@ -222,8 +225,10 @@ type ClusterService() =
                 Leader = "1",
                 RaftTerm = 3UL,
                 Revision = 7UL,
+                FirstLogIndex = 4UL,
+                LastLogIndex = 13UL,
                 RaftIndex = 12UL,
-                RaftAppliedIndex = 12UL,
+                RaftAppliedIndex = 11UL,
                 DurableIndex = 9UL,
                 LogSize = 4096L,
                 DbSize = 1234567L
@@ -236,6 +241,25 @@ type ClusterService() =
             reply.Errors.Add "table broken: its log has a hole"
 
         Task.FromResult reply
+
+type SiteService(state: State) =
+    inherit Site.SiteBase()
+
+    override _.MoveLeader(request, _) =
+        task {
+            checkTable request.Table
+            do! state.Enter($"MoveLeader {request.NodeId}", ByteString.Empty)
+            return MoveLeaderResponse(Header = state.Header, Leader = request.NodeId)
+        }
+
+    override _.TableHash(request, _) =
+        task {
+            checkTable request.Table
+            do! state.Enter($"TableHash {request.Revision}", ByteString.Empty)
+            let reply = TableHashResponse(Header = ResponseHeader(Revision = 7UL))
+            reply.Nodes.AddRange state.Hashes
+            return reply
+        }
 
 [<NoEquality; NoComparison>]
 type Site =
@@ -262,6 +286,7 @@ let start () =
         app.MapGrpcService<KvService>() |> ignore
         app.MapGrpcService<TablesService>() |> ignore
         app.MapGrpcService<ClusterService>() |> ignore
+        app.MapGrpcService<SiteService>() |> ignore
         do! app.StartAsync()
         let bound = nonNull (app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>())
         let address = Seq.head bound.Addresses

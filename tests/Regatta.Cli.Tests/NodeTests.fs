@@ -265,6 +265,24 @@ let private transactions =
                     table
             }))
 
+let private site =
+    testCaseTask "A node of a site of one tells what it holds and that it leads" (fun () ->
+        withNode (fun site ->
+            task {
+                let! _ = Run.at site [ "kv"; "put"; "a"; "1" ]
+                let! moved = Run.at site [ "cluster"; "move-leader"; "--to"; "1" ]
+                expectOutput [ "table default"; "leader 1" ] moved
+                let! newest = Run.at site [ "table"; "hash"; "-o"; "simple" ]
+                Expect.equal (newest.Code, newest.Errors) (ExitCode.Ok, "") "of the newest revision"
+                Expect.isTrue (Regex.IsMatch(newest.Output, "^1\t1\t[0-9a-f]{32}\t[0-9a-f]{32}\n$")) newest.Output
+                let! future = Run.at site [ "table"; "hash"; "--revision"; "2"; "--timeout"; "200ms" ]
+                Expect.equal future.Code ExitCode.Unreachable "a revision that does not come in time"
+                Expect.stringContains future.Errors "this node has revision 1 of the table, 2 was asked for" "why"
+                let! stranger = Run.at site [ "cluster"; "move-leader"; "--to"; "2" ]
+                Expect.equal stranger.Code ExitCode.Failed "no such node"
+                Expect.equal stranger.Errors "regatta: node_id 2 is no node of this site, which has 1\n" "why"
+            }))
+
 let private roundTrip =
     testCaseTask "What load writes, a node pages out again in dump, byte for byte, over many pages" (fun () ->
         withNode (fun site ->
@@ -364,4 +382,4 @@ let private interruption =
             Expect.stringContains (errors.ToString()) "interrupted" "what it says"
         })
 
-let all = testList "node" [ development; damaged; leader; transactions; roundTrip; refusals; interruption ]
+let all = testList "node" [ development; damaged; leader; transactions; site; roundTrip; refusals; interruption ]

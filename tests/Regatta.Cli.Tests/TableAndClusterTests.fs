@@ -1,7 +1,10 @@
 module TableAndClusterTests
 
 open Expecto
+open Google.Protobuf
+open Grpc.Core
 open Regatta.Cli
+open Regatta.Protocol.V1Ext
 open FakeSite
 open CommandOutput
 
@@ -80,12 +83,95 @@ let private tables =
                   Expect.equal
                       status.Output
                       (lines
-                          [ "TABLE     LEADER   TERM   REVISION   COMMITTED INDEX   APPLIED INDEX   DURABLE INDEX   LOG BYTES   DB BYTES"
-                            "default   1        3      7          12                12              9               4096        1234567" ])
+                          [ "TABLE     LEADER   TERM   REVISION   FIRST INDEX   LAST INDEX   COMMITTED INDEX   APPLIED INDEX   DURABLE INDEX   LOG BYTES   DB BYTES"
+                            "default   1        3      7          4             13           12                11              9               4096        1234567" ])
                       "the table"
 
                   let! config = Run.at site [ "cluster"; "status"; "--config"; "-o"; "simple" ]
                   expectOutput "raft.node-id\t1\n" config
+              })
+
+          testCaseTask "move-leader names the table and the node that leads then" (fun () ->
+              task {
+                  use! site = start ()
+                  let! moved = Run.at site [ "cluster"; "move-leader"; "--to"; "2" ]
+                  expectOutput (lines [ "table default"; "leader 2" ]) moved
+                  let! json = Run.at site [ "cluster"; "move-leader"; "-t"; "default"; "--to"; "3"; "-o"; "json" ]
+                  expectOutput "{\"table\":\"default\",\"leader\":3}\n" json
+                  Expect.sequenceEqual site.State.Calls [ "MoveLeader 2"; "MoveLeader 3" ] "what arrived"
+                  let! unknown = Run.at site [ "cluster"; "move-leader"; "-t"; "nope"; "--to"; "2" ]
+                  Expect.equal unknown.Code ExitCode.Failed "no such table"
+
+                  site.State.Fault <-
+                      fun _ _ -> refuseWith StatusCode.InvalidArgument "node_id 7 is no node of this site, which has 1, 2, 3"
+
+                  let! stranger = Run.at site [ "cluster"; "move-leader"; "--to"; "7" ]
+                  Expect.equal stranger.Code ExitCode.Failed "no such node"
+                  Expect.equal stranger.Errors "regatta: node_id 7 is no node of this site, which has 1, 2, 3\n" "the node's words"
               }) ]
 
-let all = testList "commands" [ tables ]
+let private hashes =
+    let bytes (number: byte) = ByteString.CopyFrom [| yield! Array.create 15 0xABuy; number |]
+    let hex = String.replicate 15 "ab"
+
+    let node id hash chain = NodeHash(NodeId = id, Revision = 7UL, Hash = hash, ChainHash = chain)
+
+    testList
+        "table hash"
+        [ testCaseTask "shows what each node has, and is content when no two of them differ" (fun () ->
+              task {
+                  use! site = start ()
+                  site.State.Hashes <- [ node 1UL (bytes 1uy) (bytes 2uy); node 2UL (bytes 1uy) (bytes 2uy) ]
+                  let! table = Run.at site [ "table"; "hash" ]
+
+                  expectOutput
+                      (lines
+                          [ "NODE   REVISION   HASH                               CHAIN HASH"
+                            $"1      7          {hex}01   {hex}02"
+                            $"2      7          {hex}01   {hex}02" ])
+                      table
+
+                  // A node that had moved on has the chain hash only: that is no difference.
+                  site.State.Hashes <- [ node 1UL (bytes 1uy) (bytes 2uy); node 2UL ByteString.Empty (bytes 2uy) ]
+                  let! past = Run.at site [ "table"; "hash"; "-t"; "default"; "--revision"; "7"; "-o"; "jsonl" ]
+
+                  expectOutput
+                      (lines
+                          [ $"{{\"node\":1,\"revision\":7,\"hash\":\"{hex}01\",\"chain_hash\":\"{hex}02\"}}"
+                            $"{{\"node\":2,\"revision\":7,\"hash\":\"\",\"chain_hash\":\"{hex}02\"}}" ])
+                      past
+
+                  Expect.sequenceEqual site.State.Calls [ "TableHash 0"; "TableHash 7" ] "what arrived"
+              })
+
+          testCaseTask "fails loudly when nodes differ, in content or in history" (fun () ->
+              task {
+                  use! site = start ()
+
+                  for second in
+                      [ node 2UL (bytes 9uy) (bytes 2uy); node 2UL (bytes 1uy) (bytes 9uy); node 2UL ByteString.Empty (bytes 9uy) ] do
+                      site.State.Hashes <- [ node 1UL (bytes 1uy) (bytes 2uy); second ]
+                      let! result = Run.at site [ "table"; "hash"; "-o"; "simple" ]
+                      Expect.equal result.Code ExitCode.Failed "exit code"
+
+                      Expect.stringStarts
+                          result.Errors
+                          "regatta: the nodes do not hold the same in table default at revision 7\n"
+                          "what is wrong"
+
+                      Expect.equal (result.Output.Split('\n').Length) 3 "both are shown"
+              })
+
+          testCaseTask "names the nodes that have no answer, and is not content then" (fun () ->
+              task {
+                  use! site = start ()
+                  let silent = NodeHash(NodeId = 3UL, Revision = 7UL, Error = "node 3 is not reachable: connection refused")
+                  site.State.Hashes <- [ node 1UL (bytes 1uy) (bytes 2uy); node 2UL (bytes 1uy) (bytes 2uy); silent ]
+                  let! result = Run.at site [ "table"; "hash"; "-o"; "simple" ]
+                  Expect.equal result.Code ExitCode.Failed "exit code"
+                  Expect.equal result.Errors "regatta: node 3: node 3 is not reachable: connection refused\n" "which"
+                  Expect.equal result.Output $"1\t7\t{hex}01\t{hex}02\n2\t7\t{hex}01\t{hex}02\n" "the others"
+              }) ]
+
+
+let all = testList "commands" [ tables; hashes ]

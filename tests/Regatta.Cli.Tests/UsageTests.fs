@@ -49,6 +49,8 @@ let private wrong =
             do! expectUsage site "--endpoints: \"nowhere\" is not an endpoint" [ "kv"; "get"; "a"; "--endpoints"; "nowhere" ]
             do! expectUsage site "--endpoints names no endpoint" [ "kv"; "get"; "a"; "--endpoints"; "," ]
             do! expectUsage site "--concurrency must be from 1 to 1000" [ "kv"; "load"; "-"; "--concurrency"; "0" ]
+            do! expectUsage site "Option '--to' is required" [ "cluster"; "move-leader" ]
+            do! expectUsage site "Cannot parse argument 'two'" [ "cluster"; "move-leader"; "--to"; "two" ]
             do! expectUsage site "--nodes 3: several nodes in a site come with a later version" [ "dev"; "--nodes"; "3" ]
             do! expectUsage site "--sites 2: follower sites come with a later version" [ "dev"; "--sites"; "2" ]
             do! expectUsage site "--base-port must be from 0 to 65532, not 65533" [ "dev"; "--base-port"; "65533" ]

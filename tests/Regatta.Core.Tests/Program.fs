@@ -12,6 +12,7 @@ let main argv =
             [ EntryTests.tests
               ResultTests.tests
               ChangeTests.tests
+              HashTests.tests
               MachineTests.tests
               QueryTests.tests
               OverlayTests.tests

@@ -1,14 +1,16 @@
 /// Every call with every status that it can end with, and every limit. Each row is a test, and a row of docs/reference/api-errors.md.
 module Regatta.Node.Tests.CallCatalogue
 
-let rows: Row list = ReadCalls.rows @ WriteCalls.rows @ TxnCalls.rows @ TableCalls.rows @ NodeCalls.rows
+let rows: Row list = ReadCalls.rows @ WriteCalls.rows @ TxnCalls.rows @ TableCalls.rows @ SiteCalls.rows @ NodeCalls.rows
 
 /// The settings that a node is started with.
 let settings (setting: Setting) =
     match setting with
     | ShortDeadline
-    | Table Hangs -> [ "api.default-deadline", "300ms" ]
+    | Table Hangs
+    | Table Endless -> [ "api.default-deadline", "300ms" ]
     | WithToken -> [ "tables.token", "secret" ]
+    | ShortChangelog -> [ "changelog.max-count", "1" ]
     | WithoutTables -> [ "tables.enabled", "false" ]
     | SmallLimits ->
         [ "limits.max-iterations", "1"

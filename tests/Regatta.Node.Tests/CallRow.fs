@@ -14,7 +14,9 @@ type Setting =
     | WithoutTables
     /// limits.max-iterations is 1 and the limits of keys, values and pages are small.
     | SmallLimits
-    /// The table's group behaves so; one that hangs comes with a short api.default-deadline.
+    /// changelog.max-count is 1, and the changelog of `t` has been cut.
+    | ShortChangelog
+    /// The table's group behaves so; one that hangs or does not end comes with a short api.default-deadline.
     | Table of Behaviour
     /// The catalogue's group behaves so.
     | Catalogue of Behaviour

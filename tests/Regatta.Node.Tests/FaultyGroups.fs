@@ -14,6 +14,35 @@ type Behaviour =
     | Refuses of GroupFailure * reason: string
     /// Takes a proposal and never finishes it: its fate is unknown when the caller gives up. A barrier just does not come.
     | Hangs
+    /// Its records never end: a scan of them goes on for as long as it is let.
+    | Endless
+
+/// A real table whose first record comes again and again.
+type private EndlessReader(inner: ITableReader) =
+    interface ITableReader with
+        member _.Revision = inner.Revision
+        member _.Get(key, withValue) = inner.Get(key, withValue)
+        member _.ReadChain revision = inner.ReadChain revision
+
+        member _.OpenView() =
+            let view = inner.OpenView()
+
+            { new ITableView with
+                member _.Revision = view.Revision
+                member _.TryGetHeader(key, header) = view.TryGetHeader(key, &header)
+                member _.TryGet(key, header, value) = view.TryGet(key, &header, &value)
+                member _.Dispose() = view.Dispose()
+
+                member _.Scan range =
+                    let cursor = view.Scan range
+                    let some = cursor.MoveNext()
+
+                    { new ITableCursor with
+                        member _.MoveNext() = some
+                        member _.Key = cursor.Key
+                        member _.Header = cursor.Header
+                        member _.Value = cursor.Value
+                        member _.Dispose() = cursor.Dispose() } }
 
 /// A real group with a behaviour in front of it.
 type FaultyGroup(inner: ITableGroup, behaviour: unit -> Behaviour) =
@@ -26,7 +55,12 @@ type FaultyGroup(inner: ITableGroup, behaviour: unit -> Behaviour) =
 
     interface ITableGroup with
         member _.GroupId = inner.GroupId
-        member _.Reader = inner.Reader
+
+        member _.Reader =
+            match behaviour () with
+            | Endless -> EndlessReader inner.Reader
+            | _ -> inner.Reader
+
         member _.Term = inner.Term
 
         member _.LeaderNodeId =
@@ -41,7 +75,8 @@ type FaultyGroup(inner: ITableGroup, behaviour: unit -> Behaviour) =
 
         member _.ProposeAsync(command, token) =
             match behaviour () with
-            | Works -> inner.ProposeAsync(command, token)
+            | Works
+            | Endless -> inner.ProposeAsync(command, token)
             | Refuses(failure, reason) -> ValueTask<ProposalOutcome>(ProposalOutcome.Failed(failure, reason))
             | Hangs ->
                 ValueTask<ProposalOutcome>(
@@ -53,7 +88,8 @@ type FaultyGroup(inner: ITableGroup, behaviour: unit -> Behaviour) =
 
         member _.ReadBarrierAsync token =
             match behaviour () with
-            | Works -> inner.ReadBarrierAsync token
+            | Works
+            | Endless -> inner.ReadBarrierAsync token
             | Refuses(failure, reason) -> ValueTask<BarrierOutcome>(BarrierOutcome(failure, reason))
             | Hangs ->
                 ValueTask<BarrierOutcome>(

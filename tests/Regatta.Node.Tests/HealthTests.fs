@@ -28,7 +28,7 @@ let tests =
         [ Nodes.test "each table has a health of its own, and the node is healthy when all are" (fun () ->
               Nodes.using [ "tables.names", "a,b" ] (fun node ->
                   task {
-                      for name in [ ""; "a"; "b"; "regatta.v1.KV" ] do
+                      for name in [ ""; "a"; "b"; "regatta.v1.KV"; "regatta.v1ext.Site" ] do
                           let! status = check node name
                           Expect.equal status serving name
 

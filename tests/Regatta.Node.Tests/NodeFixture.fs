@@ -68,6 +68,7 @@ type Clients(node: RegattaNode) =
     member _.Kv = KV.KVClient channel
     member _.Tables = Tables.TablesClient channel
     member _.Cluster = Cluster.ClusterClient channel
+    member _.Site = Regatta.Protocol.V1Ext.Site.SiteClient channel
     member _.Health = Health.HealthClient channel
 
     interface IDisposable with

@@ -21,7 +21,8 @@ let main argv =
               HostileInputTests.tests
               HealthTests.tests
               EncodingTests.tests
-              ReflectionTests.tests ]
+              ReflectionTests.tests
+              SiteTests.tests ]
 
     let code = TestEntry.run all argv
     SharedNodes.stop().GetAwaiter().GetResult()

@@ -97,7 +97,8 @@ let tests =
                             "grpc.reflection.v1alpha.ServerReflection"
                             "regatta.v1.Cluster"
                             "regatta.v1.KV"
-                            "regatta.v1.Tables" ]
+                            "regatta.v1.Tables"
+                            "regatta.v1ext.Site" ]
 
                       Expect.equal names expected "all of them"
                   }))

@@ -30,6 +30,16 @@ module SharedNodes =
                 ()
         }
 
+    /// Trimming is the work of a timer. The first revision is the first to go.
+    let private trimmed (node: RunningNode) =
+        task {
+            let mutable oldest = 1UL
+
+            while oldest = 1UL do
+                let! status = node.Clients.Cluster.StatusAsync(StatusRequest(), generous ())
+                oldest <- status.Tables["t"].OldestRevision
+        }
+
     let private prepare (setting: Setting) (node: RunningNode) =
         task {
             if setting <> Damaged then do! fill setting node
@@ -37,6 +47,7 @@ module SharedNodes =
             match setting with
             | Table behaviour -> node.Host.Set("t", behaviour)
             | Catalogue behaviour -> node.Host.Set("catalogue", behaviour)
+            | ShortChangelog -> do! trimmed node
             | Failed -> node.Node.Served.Close "the node has failed and is stopping: the disk is gone"
             | _ -> ()
         }

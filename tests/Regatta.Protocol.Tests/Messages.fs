@@ -8,6 +8,7 @@ open Regatta.Protocol.Maintenance
 open Regatta.Protocol.Mvcc
 open Regatta.Protocol.Replication
 open Regatta.Protocol.V1
+open Regatta.Protocol.V1Ext
 
 let private bytes (text: string) = ByteString.CopyFromUtf8 text
 let private zero = ByteString.CopyFrom([| 0uy |])
@@ -75,6 +76,13 @@ let private golden: (string * IMessage * string) list =
        status.Errors.Add "e"
        status),
       "0A0131 220B 0A0174 1206 220132 A00609 420165"
+
+      "two nodes' hashes of a table, one of which has no answer",
+      (let response = TableHashResponse(Header = ResponseHeader(Revision = 300UL))
+       response.Nodes.Add(NodeHash(NodeId = 1UL, Revision = 300UL, Hash = bytes "h", ChainHash = bytes "c"))
+       response.Nodes.Add(NodeHash(NodeId = 2UL, Error = "e"))
+       response),
+      "0A0318AC02 120B 0801 10AC02 1A0168 220163 1205 0802 2A0165"
 
       "the first message of a restore", RestoreMessage(Info = RestoreInfo(Table = bytes "t")), "0A03 0A0174" ]
 

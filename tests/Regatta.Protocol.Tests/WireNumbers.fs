@@ -1,5 +1,6 @@
 /// Every name, number and type on the wire, written down a second time. The left column is the number, then the name, then the type;
-/// what is below 100 is the Go implementation's and may never change, what is from 100 up is ours and may not change after a release.
+/// what is below 100 is the Go implementation's and may never change, what is from 100 up, or in regatta.v1ext, is ours and may not change
+/// after a release.
 module WireNumbers
 
 open System
@@ -111,6 +112,12 @@ let private messages =
       "regatta.v1.ListTablesResponse", [ "1 tables repeated regatta.v1.TableInfo" ]
       "regatta.v1.TableInfo", [ "1 name string"; "2 id string"; "5 config google.protobuf.Struct" ]
 
+      "regatta.v1ext.MoveLeaderRequest", [ "1 table bytes"; "2 node_id uint64" ]
+      "regatta.v1ext.MoveLeaderResponse", [ "1 header regatta.v1.ResponseHeader"; "2 leader uint64" ]
+      "regatta.v1ext.TableHashRequest", [ "1 table bytes"; "2 revision uint64" ]
+      "regatta.v1ext.TableHashResponse", [ "1 header regatta.v1.ResponseHeader"; "2 nodes repeated regatta.v1ext.NodeHash" ]
+      "regatta.v1ext.NodeHash", [ "1 node_id uint64"; "2 revision uint64"; "3 hash bytes"; "4 chain_hash bytes"; "5 error string" ]
+
       "replication.v1.MetadataRequest", []
       "replication.v1.MetadataResponse", [ "1 tables repeated replication.v1.Table" ]
       "replication.v1.Table", [ "1 name string"; "2 type replication.v1.Table.Type" ]
@@ -154,6 +161,9 @@ let private services =
       [ "Create(regatta.v1.CreateTableRequest) -> regatta.v1.CreateTableResponse"
         "Delete(regatta.v1.DeleteTableRequest) -> regatta.v1.DeleteTableResponse"
         "List(regatta.v1.ListTablesRequest) -> regatta.v1.ListTablesResponse" ]
+      "regatta.v1ext.Site",
+      [ "MoveLeader(regatta.v1ext.MoveLeaderRequest) -> regatta.v1ext.MoveLeaderResponse"
+        "TableHash(regatta.v1ext.TableHashRequest) -> regatta.v1ext.TableHashResponse" ]
       "replication.v1.Metadata", [ "Get(replication.v1.MetadataRequest) -> replication.v1.MetadataResponse" ]
       "replication.v1.Snapshot", [ "Stream(replication.v1.SnapshotRequest) -> stream replication.v1.SnapshotChunk" ]
       "replication.v1.Log", [ "Replicate(replication.v1.ReplicateRequest) -> stream replication.v1.ReplicateResponse" ]
@@ -166,6 +176,7 @@ let private services =
 let files =
     [ Regatta.Protocol.Mvcc.MvccReflection.Descriptor
       Regatta.Protocol.V1.RegattaReflection.Descriptor
+      Regatta.Protocol.V1Ext.RegattaExtReflection.Descriptor
       Regatta.Protocol.Replication.ReplicationReflection.Descriptor
       Regatta.Protocol.Maintenance.MaintenanceReflection.Descriptor ]
 
@@ -276,6 +287,7 @@ let tests =
                   names
                   [ "mvcc.proto", "mvcc.v1"
                     "regatta.proto", "regatta.v1"
+                    "regatta_ext.proto", "regatta.v1ext"
                     "replication.proto", "replication.v1"
                     "maintenance.proto", "maintenance.v1" ]
                   "names and packages"

@@ -46,6 +46,7 @@ type private Guarded(inner: MemoryTableStore, failure: unit -> exn option) =
         member _.Revision = store.Revision
         member _.Get(key, withValue) = store.Get(key, withValue)
         member _.OpenView() = store.OpenView()
+        member _.ReadChain revision = store.ReadChain revision
 
 type MemoryState(disk: Disk) =
     let store = MemoryTableStore incarnation

@@ -137,6 +137,36 @@ let tests =
               Expect.equal (ChangelogReader(store, 17L, true).Read 100) (ChangelogRead.Compacted 18L) "too old"
               Expect.equal (store.TrimChangelog(count 1L), revisions store) (27L, [ 27L ]) "the last one")
 
+          test "the chain hash is there as long as the record is, and that of the newest always" (fun directory environment clock ->
+              use store = Store.openAt directory environment
+              let machine = TableMachine store
+
+              let apply revision =
+                  let writer = EntryWriter()
+                  writer.Append(PutCommand(ReadOnlyMemory(Bytes.ofText "key"), ReadOnlyMemory(Bytes.ofText $"%d{revision}"), false))
+                  machine.Apply(ReadOnlySpan [| CommittedEntry(revision, 1L, writer.ToPayload(), null) |])
+                  store.Applied.Chain
+
+              Expect.equal (store.ReadChain 0L) (ChainRead(true, ChainHash(), 0L)) "of a new table"
+              let chains = [ for revision in 1L .. 20L -> revision, apply revision ]
+
+              for revision, chain in chains do
+                  Expect.equal (store.ReadChain revision) (ChainRead(true, chain, 1L)) $"revision {revision}"
+
+              store.TrimChangelog(count 5L) |> ignore
+
+              for revision, chain in chains do
+                  let expected = if revision < 16L then ChainRead(false, ChainHash(), 16L) else ChainRead(true, chain, 16L)
+                  Expect.equal (store.ReadChain revision) expected $"revision {revision}, trimmed"
+
+              let keep = age (TimeSpan.FromHours 1.0)
+              store.TrimChangelog keep |> ignore
+              clock.Advance(TimeSpan.FromHours 2.0)
+              Expect.equal (store.TrimChangelog keep) 0L "all is trimmed"
+              Expect.equal (store.ReadChain 20L) (ChainRead(true, snd chains[19], 20L)) "the newest, from the state"
+              Expect.equal (store.ReadChain 19L) (ChainRead(false, ChainHash(), 20L)) "no record is left"
+              Expect.throwsT<ArgumentOutOfRangeException> (fun () -> store.ReadChain 21L |> ignore) "a revision to come")
+
           test "trimming by bytes keeps what fits, to within a mark" (fun directory environment _ ->
               use store = Store.openAt directory environment
               growParts 60L store

@@ -66,6 +66,8 @@ let verify (environment: ITableEnvironment) (model: State) content =
         let change, actual = effects record
         Expect.equal actual model.Changelog.Records[record.Revision] $"effects of revision {record.Revision}"
         chain <- change.Chain
+        let read = environment.Store.ReadChain record.Revision
+        Expect.equal read (Core.ChainRead(true, chain, 1L)) $"the chain hash that the store has of revision {record.Revision}"
         commands.Add(change.ToCommand())
 
     let applied = environment.Store.Applied

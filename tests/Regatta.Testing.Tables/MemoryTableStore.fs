@@ -122,3 +122,16 @@ type MemoryTableStore(incarnation: Incarnation) =
         member _.OpenView() =
             let seen = state
             new MemoryView((fun () -> seen.Rows), (fun () -> seen.Applied.Revision), handles, true)
+
+        member _.ReadChain revision =
+            let seen = state
+
+            if revision < 0L || revision > seen.Applied.Revision then
+                raise (ArgumentOutOfRangeException(nameof revision, revision, $"the store is at {seen.Applied.Revision}"))
+
+            let chain =
+                if revision = 0L then ChainHash()
+                elif revision = seen.Applied.Revision then seen.Applied.Chain
+                else ChangeCodec.ReadChain(ReadOnlyMemory seen.Changes[struct (revision, 0)])
+
+            ChainRead(true, chain, min 1L seen.Applied.Revision)

@@ -115,6 +115,12 @@ type internal ModelRun(environment: ITableEnvironment, pageBytes: int) =
             (twin :> Core.ITableStore).Applied.Chain
             $"chain hash at revision {actual.Revision}, whatever the grouping"
 
+        let hash (store: Core.ITableReader) =
+            use view = store.OpenView()
+            Core.TableHash.Of(view, Threading.CancellationToken.None)
+
+        Expect.equal (hash environment.Store) (hash twin) $"hash of the content at revision {actual.Revision}, whatever the store"
+
     let read query bytes =
         use view = environment.Store.OpenView()
         let model = states[states.Count - 1]

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Regatta.Client;
 using Regatta.Protocol.V1;
+using Regatta.Protocol.V1Ext;
 
 namespace Regatta.Cli;
 
@@ -11,15 +12,15 @@ internal static class ClusterCommands
 
     private static readonly Column[] StatusColumns =
     [
-        new("table"), new("leader"), new("term"), new("revision"), new("committed_index"), new("applied_index"), new("durable_index"),
-        new("log_bytes"), new("db_bytes"),
+        new("table"), new("leader"), new("term"), new("revision"), new("first_index"), new("last_index"), new("committed_index"),
+        new("applied_index"), new("durable_index"), new("log_bytes"), new("db_bytes"),
     ];
 
     public static Command Create(CommonOptions common, Surroundings surroundings)
     {
-        Command cluster = new("cluster", "Look at a site: its nodes, and how its tables are.")
+        Command cluster = new("cluster", "Look at a site: its nodes, and how its tables are; move leadership from node to node.")
         {
-            MakeMembers(common, surroundings), MakeStatus(common, surroundings),
+            MakeMembers(common, surroundings), MakeStatus(common, surroundings), MakeMoveLeader(common, surroundings),
         };
         cluster.Add(common.Output);
         common.AddConnection(cluster);
@@ -65,6 +66,23 @@ internal static class ClusterCommands
         return command;
     }
 
+    private static Command MakeMoveLeader(CommonOptions common, Surroundings surroundings)
+    {
+        Option<ulong> to = new("--to") { Description = "The id of the node that is to lead; `cluster members` lists them.", HelpName = "NODE", Required = true };
+        Command command = new("move-leader", "Hand the leadership of a table over to another node; done when that node leads.") { common.Table, to };
+        command.SetAction(async (parsed, token) =>
+        {
+            using RegattaClient client = common.Connect(parsed);
+            string table = parsed.GetValue(common.Table)!;
+            MoveLeaderResponse reply = await client.Site.MoveLeaderAsync(table, parsed.GetValue(to), token);
+            OutputSink output = new(surroundings.Output);
+            Records.WriteOne(output, common.Format(parsed, OutputFormat.Simple), [new("table"), new("leader")], [table, reply.Leader]);
+            await output.FlushAsync(token);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
     private static IEnumerable<object[]> Settings(StatusResponse reply) => (reply.Config?.Fields ?? [])
         .OrderBy(field => field.Key, StringComparer.Ordinal)
         .Select(field => (object[])[field.Key, field.Value.HasStringValue ? field.Value.StringValue : field.Value.ToString()]);
@@ -73,7 +91,7 @@ internal static class ClusterCommands
         .OrderBy(table => table.Key, StringComparer.Ordinal)
         .Select(table => (object[])
         [
-            table.Key, table.Value.Leader, table.Value.RaftTerm, table.Value.Revision, table.Value.RaftIndex, table.Value.RaftAppliedIndex,
-            table.Value.DurableIndex, table.Value.LogSize, table.Value.DbSize,
+            table.Key, table.Value.Leader, table.Value.RaftTerm, table.Value.Revision, table.Value.FirstLogIndex, table.Value.LastLogIndex,
+            table.Value.RaftIndex, table.Value.RaftAppliedIndex, table.Value.DurableIndex, table.Value.LogSize, table.Value.DbSize,
         ]);
 }

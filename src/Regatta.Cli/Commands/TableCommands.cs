@@ -9,9 +9,10 @@ internal static class TableCommands
 {
     public static Command Create(CommonOptions common, Surroundings surroundings)
     {
-        Command table = new("table", "Create, delete and list tables.")
+        Command table = new("table", "Create, delete and list tables, and compare them between nodes.")
         {
             MakeCreate(common, surroundings), MakeDelete(common, surroundings), MakeList(common, surroundings),
+            TableHashCommand.Create(common, surroundings),
         };
         table.Add(common.Output);
         common.AddConnection(table);

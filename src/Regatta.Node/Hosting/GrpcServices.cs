@@ -8,13 +8,17 @@ namespace Regatta.Node;
 
 /// <summary>The services of the API port. Reflection tells of exactly those that are there.</summary>
 /// <param name="Tables">Null: not served.</param>
-internal sealed record GrpcServices(KvService Kv, ClusterService Cluster, TablesService? Tables, HealthService Health)
+internal sealed record GrpcServices(KvService Kv, ClusterService Cluster, SiteService Site, TablesService? Tables, HealthService Health)
 {
     public void AddTo(ApiServer.Endpoints endpoints)
     {
-        List<ServiceDescriptor> descriptors = [KV.Descriptor, Regatta.Protocol.V1.Cluster.Descriptor, Grpc.Health.V1.Health.Descriptor];
+        List<ServiceDescriptor> descriptors =
+        [
+            KV.Descriptor, Regatta.Protocol.V1.Cluster.Descriptor, Regatta.Protocol.V1Ext.Site.Descriptor, Grpc.Health.V1.Health.Descriptor,
+        ];
         endpoints.Add<KvService>(binder => KV.BindService(binder, Kv));
         endpoints.Add<ClusterService>(binder => Regatta.Protocol.V1.Cluster.BindService(binder, Cluster));
+        endpoints.Add<SiteService>(binder => Regatta.Protocol.V1Ext.Site.BindService(binder, Site));
         endpoints.Add<HealthService>(binder => Grpc.Health.V1.Health.BindService(binder, Health));
         if (Tables is not null)
         {

@@ -192,7 +192,13 @@ internal sealed partial class NodeParts
         TablesService? tables = options.TablesEnabled
             ? new TablesService(catalogue, Reconciler, Served, new BearerToken(options.TablesToken), deadlines)
             : null;
-        return new GrpcServices(kv, new ClusterService(options, addresses, Served, info), tables, new HealthService(Readiness, time));
+        ISiteCalls site = new LoneNode(options.RaftNodeId, new TableHashing(options.RaftNodeId));
+        return new GrpcServices(
+            kv,
+            new ClusterService(options, addresses, Served, info),
+            new SiteService(site, Served, deadlines),
+            tables,
+            new HealthService(Readiness, time));
     }
 
     private async Task StartServerAsync(WebServer server, string option, ListenAddress address, TimeProvider time, CancellationToken cancellationToken)

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Globalization;
 using System.Reflection;
 using Google.Protobuf;
@@ -61,18 +60,11 @@ internal sealed class ClusterService(NodeOptions options, NodeAddresses addresse
         Incarnation = (ulong)table.Incarnation.Number,
         OldestRevision = (ulong)(status.OldestRevision == 0 ? status.Applied.Revision + 1 : status.OldestRevision),
         GroupId = (ulong)status.GroupId,
-        ChainHash = BigEndian(status.Applied.Chain.Value),
+        ChainHash = Replies.Hash(status.Applied.Chain.Value),
         LastLogIndex = (ulong)status.LastIndex,
         FirstLogIndex = (ulong)status.FirstIndex,
         DurableIndex = (ulong)status.FlushedIndex,
     };
-
-    private static ByteString BigEndian(UInt128 value)
-    {
-        byte[] bytes = new byte[16];
-        BinaryPrimitives.WriteUInt128BigEndian(bytes, value);
-        return UnsafeByteOperations.UnsafeWrap(bytes);
-    }
 
     private static Struct Config(NodeOptions options)
     {

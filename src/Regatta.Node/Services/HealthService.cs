@@ -12,7 +12,7 @@ internal sealed class HealthService(Readiness readiness, TimeProvider time) : He
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(250);
 
     private static readonly HashSet<string> NodeNames =
-        ["", "regatta.v1.KV", "regatta.v1.Cluster", "regatta.v1.Tables"];
+        ["", "regatta.v1.KV", "regatta.v1.Cluster", "regatta.v1.Tables", "regatta.v1ext.Site"];
 
     public override Task<HealthCheckResponse> Check(HealthCheckRequest request, ServerCallContext context)
     {

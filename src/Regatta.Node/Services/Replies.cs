@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Collections.Immutable;
 using Google.Protobuf;
 using Google.Protobuf.Collections;
@@ -45,6 +46,14 @@ internal static class Replies
         foreach (TxnOpResult operation in result.Responses)
             reply.Responses.Add(Operation(operation));
         return reply;
+    }
+
+    /// <summary>16 bytes, big endian: in the order in which the number is printed.</summary>
+    public static ByteString Hash(UInt128 value)
+    {
+        byte[] bytes = new byte[16];
+        BinaryPrimitives.WriteUInt128BigEndian(bytes, value);
+        return UnsafeByteOperations.UnsafeWrap(bytes);
     }
 
     private static ResponseOp Operation(TxnOpResult operation)

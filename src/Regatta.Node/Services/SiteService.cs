@@ -1,0 +1,74 @@
+using System.Globalization;
+using Google.Protobuf;
+using Grpc.Core;
+using Regatta.Protocol.V1Ext;
+
+namespace Regatta.Node;
+
+/// <summary>The Site calls: what concerns all nodes of the site. Served without a token, as Cluster is: they change no data.</summary>
+internal sealed class SiteService(ISiteCalls site, ServedTables tables, CallDeadlines deadlines) : Site.SiteBase
+{
+    private static readonly Rejection RevisionTooGreat = Rejection.Invalid("revision is greater than any revision can be");
+
+    public override async Task<MoveLeaderResponse> MoveLeader(MoveLeaderRequest request, ServerCallContext context)
+    {
+        ServedTable table = Find(request.Table);
+        long nodeId = Member(request.NodeId);
+        using CallDeadline deadline = deadlines.Start(context);
+        try
+        {
+            if (await site.MoveLeaderAsync(table, nodeId, deadline.Token) is { } refused)
+                throw refused.ToException();
+        }
+        catch (OperationCanceledException) when (deadline.Token.IsCancellationRequested)
+        {
+            throw deadline.Expired($"node {nodeId} may yet get the leadership; look at the status");
+        }
+
+        return new MoveLeaderResponse { Header = table.Header(table.Group.Reader.Revision), Leader = request.NodeId };
+    }
+
+    public override async Task<TableHashResponse> TableHash(TableHashRequest request, ServerCallContext context)
+    {
+        ServedTable table = Find(request.Table);
+        if (request.Revision > long.MaxValue)
+            throw RevisionTooGreat.ToException();
+        using CallDeadline deadline = deadlines.Start(context);
+        long revision = (long)request.Revision;
+        if (revision == 0)
+        {
+            await Freshness.BarrierAsync(table.Group, deadline);
+            revision = table.Group.Reader.Revision;
+        }
+
+        NodeHashes[] nodes = await Task.WhenAll(site.Members.Select(node => site.HashAsync(node, table, revision, deadline.Token)));
+        if (deadline.CallerIsGone)
+            throw deadline.Expired("the table is not hashed to its end");
+        // Without any answer there is nothing to compare: the first one's reason speaks for all.
+        if (nodes.All(node => node.Failure is not null))
+            throw nodes[0].Failure!.ToException();
+        TableHashResponse reply = new() { Header = table.Header(revision) };
+        reply.Nodes.AddRange(nodes.Select(Reply));
+        return reply;
+    }
+
+    private static NodeHash Reply(NodeHashes node) => node.Failure is { } failure
+        ? new NodeHash { NodeId = (ulong)node.NodeId, Revision = (ulong)node.Revision, Error = failure.Sentence }
+        : new NodeHash
+        {
+            NodeId = (ulong)node.NodeId,
+            Revision = (ulong)node.Revision,
+            Hash = node.Content is { } content ? Replies.Hash(content.Value) : ByteString.Empty,
+            ChainHash = Replies.Hash(node.Chain.Value),
+        };
+
+    private ServedTable Find(ByteString table) => table.IsEmpty ? throw Sentences.TableMustBeSet.ToException() : tables.Get(table);
+
+    private long Member(ulong nodeId)
+    {
+        if (nodeId <= long.MaxValue && site.Members.Contains((long)nodeId))
+            return (long)nodeId;
+        string members = string.Join(", ", site.Members.Select(member => member.ToString(CultureInfo.InvariantCulture)));
+        throw Rejection.Invalid($"node_id {nodeId} is no node of this site, which has {members}").ToException();
+    }
+}
