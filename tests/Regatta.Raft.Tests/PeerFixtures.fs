@@ -57,12 +57,13 @@ let handler (serve: int64 -> PeerMethod -> byte array -> CancellationToken -> Ta
 
 let echo = handler (fun _ _ request _ -> Task.FromResult request)
 
-/// Never answers; ends when its connection does.
-let silent =
-    handler (fun _ _ _ token ->
+/// Answers calls of one group only; the others end when their connection does.
+let silentExcept (answered: int64) =
+    handler (fun group _ request token ->
         task {
-            do! Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, token)
-            return [||]
+            if group <> answered then do! Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, token)
+
+            return request
         })
 
 /// What the nodes of a test may differ in.
@@ -89,8 +90,17 @@ let storeOf (id: int64) = Guid(int id, 0s, 0s, Array.zeroCreate 8)
 type Site(setting: Setting) =
     let addresses = ConcurrentDictionary<int64, EndPoint>()
     let nodes = ConcurrentDictionary<int64, PeerNetwork>()
+    let attempts = new SemaphoreSlim 0
     new(ids: int64 list) = new Site(usual ids)
     member _.Addresses = addresses
+
+    /// Completes when nodes have dialled as often since the last time.
+    member _.Attempts(count: int) =
+        task {
+            for _ in 1..count do
+                do! soon (attempts.WaitAsync())
+        }
+
     member _.Node(id: int64) = nodes[id]
 
     member _.Options(id: int64) =
@@ -101,7 +111,10 @@ type Site(setting: Setting) =
             SiteName = setting.Name id,
             StoreId = storeOf id,
             History = (fun () -> Option.toNullable (setting.History id)),
-            AddressOf = (fun id -> addresses[id]),
+            AddressOf =
+                (fun id ->
+                    attempts.Release() |> ignore
+                    addresses[id]),
             GroupBytesInFlight = setting.GroupBytes,
             MaxMessageBytes = setting.MessageBytes
         )
@@ -193,10 +206,16 @@ let frame kind group (number: uint32) (body: byte array) =
     writer.WrittenSpan.ToArray()
 
 /// Something that speaks on a node's port as it likes.
-type Stranger(address: IPEndPoint) =
-    let client = new TcpClient(NoDelay = true)
-    do client.Connect address
+type Stranger(client: TcpClient) =
     let stream = client.GetStream()
+
+    new(address: IPEndPoint) =
+        let client = new TcpClient(NoDelay = true)
+        client.Connect address
+        new Stranger(client)
+
+    /// Says that nothing more will come; goes on receiving.
+    member _.Finish() = client.Client.Shutdown SocketShutdown.Send
     member _.Send(bytes: byte array) = soon (stream.WriteAsync(ReadOnlyMemory bytes).AsTask())
 
     /// The next frame: kind, group, call, body.

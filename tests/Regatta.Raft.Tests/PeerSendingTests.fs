@@ -211,6 +211,31 @@ let tests =
                   Expect.equal outcomes [| true; false; false; false |] "only a whole request can be acted on"
               }
 
+          taskCase "on the wire too, a small call does not wait for another group's large ones"
+          <| fun () ->
+              task {
+                  use site = new Site({ usual [ 1L; 2L ] with GroupBytes = 256 <<< 20 })
+                  let! two = site.Start(2L, echo)
+                  use stranger = new Stranger(two.ListensAt)
+                  do! stranger.Enter(1L, 2L)
+                  do! connected two 1L
+                  // 2,048 frames, of which the buffers between the two hold some hundred while nobody reads.
+                  let _large = [ for _ in 1..32 -> call two 1L 1L (Array.zeroCreate (64 * frameBytes)) ]
+                  let small = call two 1L 2L [| 1uy |]
+                  let mutable before = 0
+                  let mutable found: uint32 option = None
+
+                  while found.IsNone do
+                      match! stranger.Receive() with
+                      | _, 2L, id, _ -> found <- Some id
+                      | _ -> before <- before + 1
+
+                  Expect.isLessThan before 1024 "frames of the other group before it"
+                  do! stranger.Send(frame FrameKind.Reply 2L found.Value [| 2uy |])
+                  let! reply = soonResult small
+                  Expect.equal reply [| 2uy |] "answered in the midst of the large ones"
+              }
+
           taskCase "a group whose handler never answers blocks itself only"
           <| fun () ->
               task {

@@ -38,4 +38,7 @@ let main argv =
               PeerSendingTests.tests
               SnapshotMessageTests.tests
               SnapshotFetchTests.tests ])
+              PeerHandshakeTests.tests
+              PeerDamageTests.tests
+              PeerClockTests.tests ])
         argv

@@ -47,7 +47,7 @@ internal sealed class Outbox(long nodeId, PeerNetworkOptions options)
         lock (_gate)
         {
             if (_closed is not null)
-                return Task.FromException<ReadOnlyMemory<byte>>(new PeerUnavailableException(nodeId, wasSent: false, _closed));
+                return Unavailable(nodeId, _closed);
             call = new OutgoingCall(this, UnusedId(), group, method, request);
             _calls.Add(call.Id, call);
             if (AdmissionOf(group).Enter(call))
@@ -58,6 +58,13 @@ internal sealed class Outbox(long nodeId, PeerNetworkOptions options)
 
         wake?.SetResult();
         return call.Task;
+    }
+
+    /// <summary>The outcome of a call for which there is no connection.</summary>
+    public static Task<ReadOnlyMemory<byte>> Unavailable(long nodeId, string reason)
+    {
+        RaftMetrics.PeerCallsFailed.Add(1);
+        return Task.FromException<ReadOnlyMemory<byte>>(new PeerUnavailableException(nodeId, wasSent: false, reason));
     }
 
     /// <summary>

@@ -14,6 +14,7 @@ internal sealed class PeerConnection : IDisposable
     private readonly TimeProvider _time;
     private readonly Outbox _outbox;
     private readonly Inbox _inbox;
+    private readonly PeriodicTimer _listening;
     private readonly CancellationTokenSource _down = new();
     private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string? _reason;
@@ -24,6 +25,7 @@ internal sealed class PeerConnection : IDisposable
     {
         (_context, Peer, _options, _time) = (context, peer, options, time);
         _heard = time.GetTimestamp();
+        _listening = new PeriodicTimer(options.PingAfter, time);
         _outbox = new Outbox(peer.NodeId, options);
         _inbox = new Inbox(options, _outbox, new RequestServer(peer.NodeId, options, handler, _outbox, served, journal, _down.Token));
     }
@@ -58,6 +60,7 @@ internal sealed class PeerConnection : IDisposable
     public void Dispose()
     {
         _inbox.Dispose();
+        _listening.Dispose();
         _down.Dispose();
     }
 
@@ -125,10 +128,9 @@ internal sealed class PeerConnection : IDisposable
 
     private async Task<string> KeepAliveAsync()
     {
-        using PeriodicTimer timer = new(_options.PingAfter, _time);
         while (true)
         {
-            await timer.WaitForNextTickAsync(_down.Token).ConfigureAwait(false);
+            await _listening.WaitForNextTickAsync(_down.Token).ConfigureAwait(false);
             TimeSpan silence = _time.GetElapsedTime(Volatile.Read(ref _heard));
             if (silence >= _options.SilenceLimit)
                 return $"nothing was heard for {silence.TotalSeconds:0.#} s";

@@ -16,8 +16,11 @@ internal sealed class PeerDialer(
         {
             while (!stopping.IsCancellationRequested)
             {
+                long started = time.GetTimestamp();
                 bool wasUp = await TryOnceAsync(stopping).ConfigureAwait(false);
-                ceiling = wasUp ? options.MinBackOff : Min(2 * ceiling, options.MaxBackOff);
+                // One that breaks at once, again and again, is no better than none.
+                bool wasGood = wasUp && time.GetElapsedTime(started) >= options.MaxBackOff;
+                ceiling = wasGood ? options.MinBackOff : Min(2 * ceiling, options.MaxBackOff);
                 await Task.Delay(BackOff(ceiling), time, stopping).ConfigureAwait(false);
             }
         }

@@ -14,16 +14,10 @@ internal sealed class PeerLink(long nodeId, Action<PeerLink> changed) : IPeer
     /// <summary>What the other node said of itself when the present connection was made; null without one.</summary>
     public Hello? Peer => Volatile.Read(ref _connection)?.Peer;
 
-    /// <summary>The present connection's traffic, for those who watch it; null without one.</summary>
-    public Outbox? Outbox => Volatile.Read(ref _connection)?.Outbox;
-
-    public Task<ReadOnlyMemory<byte>> CallAsync(long group, PeerMethod method, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
-    {
-        if (Volatile.Read(ref _connection) is { } connection)
-            return connection.Outbox.CallAsync(group, method, request, cancellationToken);
-        RaftMetrics.PeerCallsFailed.Add(1);
-        return Task.FromException<ReadOnlyMemory<byte>>(new PeerUnavailableException(nodeId, wasSent: false, "there is no connection to it"));
-    }
+    public Task<ReadOnlyMemory<byte>> CallAsync(long group, PeerMethod method, ReadOnlyMemory<byte> request, CancellationToken cancellationToken) =>
+        Volatile.Read(ref _connection) is { } connection
+            ? connection.Outbox.CallAsync(group, method, request, cancellationToken)
+            : Outbox.Unavailable(nodeId, "there is no connection to it");
 
     /// <summary>The newer connection wins: the other side would not have dialled if it thought that the old one stands.</summary>
     public void Attach(PeerConnection connection)
