@@ -132,11 +132,9 @@ let tests =
                       time.Advance wait
 
                   Expect.equal (journal.About "cannot be reached").Length 1 "one warning"
+                  let wait = time.Wait()
                   let! two = site.Start(2L, echo)
-
-                  while not one[2L].IsConnected do
-                      time.Advance second
-                      do! Task.Yield()
-
+                  time.Advance wait
+                  do! connected one 2L
                   do! connected two 1L
               } ]

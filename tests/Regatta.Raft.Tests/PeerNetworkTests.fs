@@ -113,6 +113,32 @@ let tests =
                   ()
               }
 
+          taskCase "while a handler has not begun to wait, none of its group is started, but those of others are"
+          <| fun () ->
+              task {
+                  use site = new Site([ 1L; 2L ])
+                  use gate = new ManualResetEventSlim(false)
+                  let started = ConcurrentQueue<int>()
+
+                  let slow =
+                      handler (fun _ _ request _ ->
+                          started.Enqueue(BitConverter.ToInt32 request)
+                          // On the caller's thread, as the work before the first await is.
+                          if BitConverter.ToInt32 request = 1 then gate.Wait patience |> ignore
+                          Task.FromResult request)
+
+                  let! one, _ = pairOf site echo slow
+                  let calls = [ for value in 1..50 -> call one 2L 5L (number value) ]
+                  // Sent after the others, so that they are there when this is answered.
+                  let! _ = soonResult (call one 2L 6L (number 100))
+                  let others = [ for value in 101..150 -> call one 2L 6L (number value) ]
+                  let! _ = soonResult (Task.WhenAll others)
+                  Expect.equal (started |> Seq.filter (fun value -> value < 100) |> List.ofSeq) [ 1 ] "the first only"
+                  gate.Set()
+                  let! _ = soonResult (Task.WhenAll calls)
+                  Expect.equal (started |> Seq.filter (fun value -> value < 100) |> List.ofSeq) [ 1..50 ] "then the others, in order"
+              }
+
           taskCase "a cancelled call ends at once, and its late reply harms nobody"
           <| fun () ->
               task {

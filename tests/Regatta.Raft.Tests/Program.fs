@@ -38,6 +38,7 @@ let main argv =
               PeerSendingTests.tests
               SnapshotMessageTests.tests
               SnapshotFetchTests.tests ])
+              PeerListeningTests.tests
               PeerHandshakeTests.tests
               PeerDamageTests.tests
               PeerClockTests.tests ])

@@ -92,7 +92,7 @@ internal sealed class Outbox(long nodeId, PeerNetworkOptions options)
         call.TrySetCanceled(cancellationToken);
     }
 
-    /// <summary>Sends a reply; dropped when the connection is down.</summary>
+    /// <summary>Sends a reply; dropped when the connection is down. As many can be queued as the other side may have requests unanswered.</summary>
     public void Reply(FrameKind kind, long group, uint id, PeerMethod method, ReadOnlyMemory<byte> body)
     {
         TaskCompletionSource? wake;

@@ -27,7 +27,9 @@ internal sealed class PeerSessions(
         try
         {
             link.Attach(connection);
-            journal.Down(peer.NodeId, await connection.RunAsync(stopping).ConfigureAwait(false));
+            string reason = await connection.RunAsync(stopping).ConfigureAwait(false);
+            if (!stopping.IsCancellationRequested)
+                journal.Down(peer.NodeId, reason);
         }
         finally
         {
@@ -49,13 +51,13 @@ internal sealed class PeerSessions(
                 ? await handshake.DialAsync(expected, either.Token).ConfigureAwait(false)
                 : await handshake.ListenAsync(either.Token).ConfigureAwait(false);
         }
-        catch (OperationCanceledException)
+        catch (Exception e)
         {
-            return new HandshakeOutcome(null, dialled, $"did not answer within {options.HandshakeTimeout.TotalSeconds:0.#} s");
-        }
-        catch (IOException e)
-        {
-            return new HandshakeOutcome(null, dialled, "broke the connection off before it was accepted: " + e.Message);
+            // An aborted connection comes as a cancellation too.
+            string reason = late.IsCancellationRequested
+                ? $"did not answer within {options.HandshakeTimeout.TotalSeconds:0.#} s"
+                : "broke the connection off before it was accepted: " + e.Message;
+            return new HandshakeOutcome(null, dialled, reason);
         }
     }
 }
