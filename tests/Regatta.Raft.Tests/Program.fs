@@ -42,4 +42,9 @@ let main argv =
               PeerHandshakeTests.tests
               PeerDamageTests.tests
               PeerClockTests.tests ])
+              SnapshotFetchTests.tests
+              SnapshotEndTests.tests
+              SnapshotSourceTests.tests
+              ByteRateTests.tests
+              SnapshotInstallTests.tests ])
         argv

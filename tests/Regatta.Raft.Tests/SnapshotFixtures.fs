@@ -71,10 +71,11 @@ let content (store: TableStore) =
       Data = data.GetCurrentHashAsUInt128()
       Changes = changes.GetCurrentHashAsUInt128() }
 
+/// As a crash of the process would leave it; a node's lock cannot be copied, and goes with the process anyhow.
 let rec copyDirectory (source: string) (target: string) =
     Directory.CreateDirectory target |> ignore
 
-    for path in Directory.GetFiles source do
+    for path in Directory.GetFiles source |> Array.filter (fun path -> Path.GetFileName path <> "lock") do
         File.Copy(path, Path.Combine(target, nonNull (Path.GetFileName path)))
 
     for path in Directory.GetDirectories source do
@@ -109,7 +110,7 @@ type ServingNode(seed: int, options: SnapshotSourceOptions) =
     // Groups 1 to 9 have the same table: what is limited per node does not look inside.
     let find (asked: int64) =
         if asked = group || asked < 10L then
-            SnapshotOrigin(Action<string> checkpoint, (fun () -> 5L))
+            SnapshotOrigin(Action<string> checkpoint, (fun () -> store.Applied.Index), (fun () -> 5L))
         else
             Unchecked.defaultof<_>
 
@@ -166,6 +167,7 @@ type Fate =
 type DirectPeer(node: ServingNode, ownId: int64) =
     let mutable broken = false
     let mutable sent = 0L
+    let mutable running = 0
     let calls = List<PeerMethod>()
     member val Fate: PeerMethod -> Fate = (fun _ -> Answered) with get, set
 
@@ -173,54 +175,68 @@ type DirectPeer(node: ServingNode, ownId: int64) =
     member _.Sent = sent
 
     member _.Calls(method: PeerMethod) = calls |> Seq.filter (fun call -> call = method) |> Seq.length
+
+    /// Calls under way.
+    member _.Running = Volatile.Read &running
+
     member _.Reconnect() = broken <- false
 
     member private _.Cut(wasSent) : exn =
         broken <- true
-        PeerUnavailableException(1L, wasSent, "cut by the test")
+        PeerUnavailableException(3L, wasSent, "cut by the test")
+
+    member private peer.Call(group, method, request: ReadOnlyMemory<byte>, token: CancellationToken) =
+        task {
+            do! Task.Yield()
+            token.ThrowIfCancellationRequested()
+
+            // One call at a time decides about its fate and is counted; the source itself is called by many at once.
+            let fate =
+                lock calls (fun () ->
+                    if broken then raise (peer.Cut false)
+
+                    calls.Add method
+                    let fate = peer.Fate method
+                    if fate = CutBefore then raise (peer.Cut false)
+                    fate)
+
+            let! reply =
+                task {
+                    try
+                        return! node.Source.HandleAsync(ownId, group, method, ReadOnlyMemory(request.ToArray()), token)
+                    with e when not (e :? OperationCanceledException) ->
+                        return raise (PeerCallException e.Message)
+                }
+
+            let bytes = reply.ToArray()
+            if method = PeerMethod.SnapshotRead then Interlocked.Add(&sent, int64 bytes.Length) |> ignore
+
+            match fate with
+            | Flipped at -> bytes[at % bytes.Length] <- bytes[at % bytes.Length] ^^^ 16uy
+            | CutAfter -> raise (peer.Cut true)
+            | CutBefore
+            | Answered -> ()
+
+            return ReadOnlyMemory bytes
+        }
 
     interface IPeer with
-        member _.NodeId = 1L
+        member _.NodeId = 3L
         member _.IsConnected = not broken
 
         member peer.CallAsync(group, method, request, token) =
             task {
-                do! Task.Yield()
-                token.ThrowIfCancellationRequested()
+                Interlocked.Increment &running |> ignore
 
-                // One call at a time decides about its fate and is counted; the source itself is called by many at once.
-                let fate =
-                    lock calls (fun () ->
-                        if broken then raise (peer.Cut false)
-
-                        calls.Add method
-                        let fate = peer.Fate method
-                        if fate = CutBefore then raise (peer.Cut false)
-                        fate)
-
-                let! reply =
-                    task {
-                        try
-                            return! node.Source.HandleAsync(ownId, group, method, ReadOnlyMemory(request.ToArray()), token)
-                        with e when not (e :? OperationCanceledException) ->
-                            return raise (PeerCallException e.Message)
-                    }
-
-                let bytes = reply.ToArray()
-                if method = PeerMethod.SnapshotRead then Interlocked.Add(&sent, int64 bytes.Length) |> ignore
-
-                match fate with
-                | Flipped at -> bytes[at % bytes.Length] <- bytes[at % bytes.Length] ^^^ 16uy
-                | CutAfter -> raise (peer.Cut true)
-                | CutBefore
-                | Answered -> ()
-
-                return ReadOnlyMemory bytes
+                try
+                    return! peer.Call(group, method, request, token)
+                finally
+                    Interlocked.Decrement &running |> ignore
             }
 
 /// The node that fetches, with a data directory of its own.
 type FetchingNode(path: string, time: TimeProvider) =
-    let directory = NodeDirectory.Open(path, NodeRole.Leader, 2L, Nullable history)
+    let directory = NodeDirectory.Open(path, NodeRole.Leader, 1L, Nullable history)
     let fetch = SnapshotFetch(directory, group, incarnation, fetchOptions, time, NullLogger<SnapshotFetch>.Instance)
     member _.Directory = directory
     member _.Fetch(peer: IPeer, least: int64, token: CancellationToken) = fetch.RunAsync(peer, least, token).WaitAsync patience

@@ -71,6 +71,8 @@ internal sealed partial class SnapshotSource(
     private async Task<byte[]> OpenAsync(long node, long group, SnapshotOpenRequest request, CancellationToken cancellationToken)
     {
         SnapshotOrigin origin = find(group) ?? throw new InvalidOperationException($"Group {group} is not on this node.");
+        if (origin.AppliedIndex() < request.LeastIndex)
+            return new SnapshotOpenReply(SnapshotOpenStatus.Behind, null).Encode();
         while (true)
         {
             ServedSnapshot? snapshot;
@@ -103,7 +105,7 @@ internal sealed partial class SnapshotSource(
             if (manifest.Applied.Index >= request.LeastIndex)
                 return new SnapshotOpenReply(SnapshotOpenStatus.Ready, manifest with { LeaderTerm = Math.Max(manifest.LeaderTerm, origin.Term()) }).Encode();
             if (isNew)
-                return new SnapshotOpenReply(SnapshotOpenStatus.Behind, null).Encode();
+                throw new InvalidOperationException($"Group {group}: a checkpoint holds {manifest.Applied.Index}, and more was applied when it was begun.");
         }
     }
 
