@@ -116,6 +116,7 @@ let private sharing =
                           Action<string>(fun path ->
                               tries <- tries + 1
                               Directory.CreateDirectory path |> ignore
+                              Directory.CreateDirectory(path + ".creating.tmp") |> ignore
                               raise (IOException "no room")),
                           (fun () -> 0L),
                           (fun () -> 5L)

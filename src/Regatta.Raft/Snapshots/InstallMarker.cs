@@ -32,8 +32,9 @@ internal readonly record struct InstallMarker(long Index, long Term, long Leader
         if (Decode(File.ReadAllBytes(path), out InstallMarker marker) is not { } fault)
             return marker;
         throw new InvalidDataException(
-            $"The file '{path}' is damaged: {fault}. It says which state was being installed, and whether the table's log fits its state cannot be told without it. "
-            + "Nothing was changed. Restore the node's data directory from a copy, or move it away and let the node start empty if its data is held elsewhere.");
+            $"The file '{path}' is damaged: {fault}. It says which state was being installed; whether the table's log fits its state cannot be told "
+            + "without it. Nothing was changed. Restore the node's data directory from a copy, or move it away and let the node start empty if its data "
+            + "is held elsewhere.");
     }
 
     /// <summary>Durable when it returns; no error if there is none.</summary>

@@ -19,5 +19,6 @@ internal readonly record struct SnapshotCloseRequest(Guid Id)
     }
 
     /// <exception cref="InvalidDataException">It is malformed.</exception>
-    public static void DecodeReply(ReadOnlySpan<byte> message) => new SnapshotMessageReader(message, "The reply to a request to close a snapshot", Format).End();
+    public static void DecodeReply(ReadOnlySpan<byte> message) =>
+        new SnapshotMessageReader(message, "The reply to a request to close a snapshot", Format).End();
 }

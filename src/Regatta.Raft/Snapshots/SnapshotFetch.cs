@@ -8,7 +8,7 @@ namespace Regatta.Raft;
 
 /// <summary>
 /// Pulls a group's state from another node into this one's <c>snapshots/GROUP/</c>. Whatever ends a run - an error, a cut, the process - the next
-/// one goes on behind the last chunk that was written, also from another node, as far as that has the same files. One run at a time.
+/// one goes on behind the last chunk that was written, also from another node, as far as that has the same files. One run at a time, as a task of its own: it waits for the disk now and then.
 /// </summary>
 /// <param name="incarnation">The table's; the state of another one is refused before it is fetched.</param>
 internal sealed partial class SnapshotFetch(
@@ -162,7 +162,8 @@ internal sealed partial class SnapshotFetch(
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Group {Group}: fetching snapshot {Snapshot} at index {Index} from node {Node}: {Files} files, {Bytes} bytes")]
+    [LoggerMessage(
+        Level = LogLevel.Information, Message = "Group {Group}: fetching snapshot {Snapshot} at index {Index} from node {Node}: {Files} files, {Bytes} bytes")]
     private partial void LogBegun(long group, Guid snapshot, long index, long node, int files, long bytes);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Group {Group}: snapshot {Snapshot} at index {Index} is here: {Bytes} bytes")]

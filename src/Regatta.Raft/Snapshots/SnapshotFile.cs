@@ -28,7 +28,8 @@ internal readonly record struct SnapshotFile(string Name, long Bytes, UInt128 Ha
         byte[] buffer = ArrayPool<byte>.Shared.Rent(HashBufferBytes);
         try
         {
-            using SafeFileHandle file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.SequentialScan);
+            using SafeFileHandle file = File.OpenHandle(
+                path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, FileOptions.SequentialScan);
             long bytes = 0;
             while (RandomAccess.Read(file, buffer, bytes) is > 0 and var read)
             {

@@ -23,7 +23,7 @@ internal sealed class SnapshotFiles(SnapshotPaths paths)
     /// <summary>What is being fetched; null: nothing.</summary>
     public SnapshotManifest? ReadManifest()
     {
-        if (!File.Exists(paths.Manifest))
+        if (!File.Exists(paths.Manifest) || !Directory.Exists(paths.Parts) || !Directory.Exists(paths.State))
             return null;
         ReadOnlySpan<byte> record = File.ReadAllBytes(paths.Manifest);
         if (record.Length < sizeof(ulong) || BinaryPrimitives.ReadUInt64LittleEndian(record) != XxHash3.HashToUInt64(record[sizeof(ulong)..]))

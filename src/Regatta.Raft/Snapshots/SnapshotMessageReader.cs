@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Regatta.Raft;
 
-/// <summary>Takes a message apart, little-endian. Whatever does not fit is an <see cref="InvalidDataException"/> that names the message and the place.</summary>
+/// <summary>Takes a message apart, little-endian. What does not fit is an <see cref="InvalidDataException"/> that names the message and the place.</summary>
 internal ref struct SnapshotMessageReader
 {
     private readonly ReadOnlySpan<byte> _message;

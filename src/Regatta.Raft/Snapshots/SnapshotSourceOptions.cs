@@ -3,10 +3,10 @@ namespace Regatta.Raft;
 /// <summary>How a node serves snapshots.</summary>
 internal sealed record SnapshotSourceOptions
 {
-    /// <summary>A snapshot that is younger is given to the next node that asks, if it holds enough; an older one only if there is no room for another.</summary>
+    /// <summary>A younger snapshot is given to the next node that asks, if it holds enough; an older one only if there is no room for another.</summary>
     public TimeSpan ShareAge { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>A snapshot that nobody has read for this long is removed: whoever wanted it is gone, and its files hold disk that compaction has freed.</summary>
+    /// <summary>A snapshot that nobody has read for this long is removed: who wanted it is gone, and its files hold disk that compaction has freed.</summary>
     public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>Snapshots of all groups that are there at a time.</summary>
