@@ -37,12 +37,11 @@ let main argv =
               PeerNetworkTests.tests
               PeerSendingTests.tests
               SnapshotMessageTests.tests
-              SnapshotFetchTests.tests ])
+              SnapshotFetchTests.tests
               PeerListeningTests.tests
               PeerHandshakeTests.tests
               PeerDamageTests.tests
-              PeerClockTests.tests ])
-              SnapshotFetchTests.tests
+              PeerClockTests.tests
               SnapshotEndTests.tests
               SnapshotSourceTests.tests
               ByteRateTests.tests
