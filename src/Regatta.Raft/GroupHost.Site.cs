@@ -13,7 +13,7 @@ public sealed partial class GroupHost : ISiteGroups
     TableGroup? ISiteGroups.Find(long groupId) => _slots.TryGetValue(groupId, out GroupSlot? slot) ? slot.Group?.Current : null;
 
     SnapshotOrigin? ISiteGroups.Origin(long groupId) =>
-        _slots.TryGetValue(groupId, out GroupSlot? slot) && slot is { Group: { } group, Store: { } store } ? new SnapshotOrigin(store.Checkpoint, () => group.Term) : null;
+        _slots.TryGetValue(groupId, out GroupSlot? slot) && slot is { Group: { } group, Store: { } store } ? new SnapshotOrigin(store.Checkpoint, () => store.Applied.Index, () => group.Term) : null;
 
     private async Task<TableGroup> OpenGroupAsync(GroupSlot slot, GroupSpec spec, CancellationToken cancellationToken)
     {

@@ -30,6 +30,8 @@ internal sealed class HostedGroup(TableGroup group) : ITableGroup
 
     public ValueTask<BarrierOutcome> ReadBarrierAsync(CancellationToken cancellationToken) => _current.ReadBarrierAsync(cancellationToken);
 
+    public ValueTask<string?> MoveLeaderAsync(long nodeId, CancellationToken cancellationToken) => _current.MoveLeaderAsync(nodeId, cancellationToken);
+
     public async ValueTask WaitForRevisionAsync(long revision, CancellationToken cancellationToken)
     {
         while (true)

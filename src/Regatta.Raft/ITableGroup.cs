@@ -29,6 +29,10 @@ public interface ITableGroup : IAsyncDisposable
     /// <summary>Completes when <see cref="ITableReader.Revision"/> is at least <paramref name="revision"/>.</summary>
     ValueTask WaitForRevisionAsync(long revision, CancellationToken cancellationToken);
 
+    /// <summary>Hands the leadership to a node of the site, from whichever node has it; writes wait meanwhile.</summary>
+    /// <returns>Null: that node leads. Else why not.</returns>
+    ValueTask<string?> MoveLeaderAsync(long nodeId, CancellationToken cancellationToken);
+
     /// <summary>The term as this node knows it, for the header of every reply: a volatile read, unlike <see cref="Status"/>.</summary>
     long Term { get; }
 

@@ -149,6 +149,61 @@ let private failover =
                   Expect.isGreaterThanOrEqual (site.Node(leader).Group 7L).Reader.Revision 2L "which shows the new write"
               } ]
 
+let private transfer =
+    testList
+        "transfer"
+        [ taskCase "the leadership moves to any node, from any node, under writes of which none is lost or told to be unknown"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+                  use site = new Site(directory.Path, 3)
+                  do! site.Start()
+                  let! _ = site.Leader(7L, site.Ids)
+                  use stop = new CancellationTokenSource()
+                  let mutable written = 0L
+
+                  let writer =
+                      Task.Run<unit>(fun () ->
+                          task {
+                              let mutable number = 0
+
+                              while not stop.IsCancellationRequested do
+                                  number <- number + 1
+                                  let! revision = put (site.Node(int64 (number % 3) + 1L).Group 7L) $"key{number}" "value"
+                                  written <- revision
+                          })
+
+                  for round in 1 .. Regatta.Testing.Scale.pick 6 60 do
+                      let target = int64 (round % 3) + 1L
+                      let asked = site.Node(int64 ((round + round / 3) % 3) + 1L).Group 7L
+                      let! obstacle = soonResult ((asked :> ITableGroup).MoveLeaderAsync(target, CancellationToken.None).AsTask())
+                      Expect.isNull obstacle $"round {round}, to {target}"
+                      let! leader = site.Leader(7L, site.Ids)
+                      Expect.equal leader target "as all see it"
+
+                  do! stop.CancelAsync()
+                  do! soon writer
+                  Expect.isGreaterThan written 0L "there were writes"
+                  Expect.equal (site.Node(1L).Group 7L).Term (site.Node(2L).Group 7L).Term "one term"
+              }
+
+          taskCase "a node that cannot be reached gets no leadership, and the leader goes on"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+                  use site = new Site(directory.Path, 3, [ 7L ], quickWith (TimeSpan.FromSeconds 2.))
+                  do! site.Start()
+                  let! leader = site.Leader(7L, site.Ids)
+                  let gone = (others site leader).Head
+                  do! site.Crash gone
+                  let! obstacle = soonResult ((site.Node(leader).Group 7L :> ITableGroup).MoveLeaderAsync(gone, CancellationToken.None).AsTask())
+                  Expect.stringContains (nonNull obstacle) "not reachable" "why"
+                  let! stranger = soonResult ((site.Node(leader).Group 7L :> ITableGroup).MoveLeaderAsync(9L, CancellationToken.None).AsTask())
+                  Expect.stringContains (nonNull stranger) "no node of this site" "why"
+                  let! _ = put (site.Node(leader).Group 7L) "key" "value"
+                  ()
+              } ]
+
 let private durability =
     testList
         "durability"
@@ -214,4 +269,4 @@ let private durability =
                   Expect.isNotNull outcome.Result "then it is"
               } ]
 
-let tests = testSequenced (testList "Site" [ requests; failover; durability ])
+let tests = testSequenced (testList "Site" [ requests; failover; transfer; durability ])

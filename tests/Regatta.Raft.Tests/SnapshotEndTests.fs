@@ -11,6 +11,7 @@ open Regatta.Core
 open Regatta.Raft
 open Regatta.Storage
 open Regatta.Raft.Tests.Fixtures
+open Regatta.Raft.Tests.NodeGroups
 open Regatta.Raft.Tests.SnapshotFixtures
 
 let tests =

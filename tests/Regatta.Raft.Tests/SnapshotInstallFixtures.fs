@@ -7,6 +7,7 @@ open Expecto
 open Regatta.Raft
 open Regatta.Storage
 open Regatta.Raft.Tests.Fixtures
+open Regatta.Raft.Tests.NodeGroups
 open Regatta.Raft.Tests.SnapshotFixtures
 
 /// The log that a node has when the snapshot comes: terms of entries 1 to n, and its own term.

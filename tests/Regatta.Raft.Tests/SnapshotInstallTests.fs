@@ -8,6 +8,7 @@ open Expecto
 open Regatta.Raft
 open Regatta.Storage
 open Regatta.Raft.Tests.Fixtures
+open Regatta.Raft.Tests.NodeGroups
 open Regatta.Raft.Tests.SnapshotFixtures
 open Regatta.Raft.Tests.SnapshotInstallFixtures
 
@@ -222,11 +223,11 @@ let private after =
                   use directory = new TemporaryDirectory()
                   let! fetched = prepare directory.Path serving { Terms = []; Term = 0L }
                   let! _ = install directory.Path fetched null ignore
-                  use node = new GroupHostTests.Node(directory.Path)
+                  use node = new NodeGroups.Node(directory.Path)
                   let! running = node.Start group
                   Expect.equal running.Reader.Revision (serving.ContentAt 60L).Applied.Revision "as the source"
                   Expect.isGreaterThan running.Term 5L "a term behind the leader's"
-                  let! revision = GroupHostTests.put running "after" "it"
+                  let! revision = GroupCalls.put running "after" "it"
                   Expect.equal revision ((serving.ContentAt 60L).Applied.Revision + 1L) "the next revision"
               }
 

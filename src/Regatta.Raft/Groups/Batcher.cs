@@ -21,6 +21,7 @@ internal sealed class Batcher(GroupOptions options, Func<ReadOnlyMemory<byte>, P
     private int _waiting;
     private long _waitingBytes;
     private bool _isBusy;
+    private bool _isHeld;
     private ProposalOutcome? _closed;
 
     /// <summary>Callers that have no outcome yet.</summary>
@@ -62,8 +63,8 @@ internal sealed class Batcher(GroupOptions options, Func<ReadOnlyMemory<byte>, P
             _waiting++;
             _waitingBytes += proposal.Bytes;
             _room.Enqueue(proposal);
-            start = !_isBusy;
-            _isBusy = true;
+            start = !_isBusy && !_isHeld;
+            _isBusy |= start;
         }
 
         ValueTask<ProposalOutcome> outcome = proposal.Outcome;
@@ -119,13 +120,35 @@ internal sealed class Batcher(GroupOptions options, Func<ReadOnlyMemory<byte>, P
         bool busy;
         lock (_gate)
         {
-            busy = _isBusy = _room.Count > 0;
+            busy = _isBusy = _room.Count > 0 && !_isHeld;
         }
 
         if (busy)
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
         else
             idle();
+    }
+
+    /// <summary>No further entry is proposed until <see cref="Resume"/>; whoever comes waits.</summary>
+    public void Hold()
+    {
+        lock (_gate)
+            _isHeld = true;
+    }
+
+    public void Resume()
+    {
+        lock (_gate)
+        {
+            if (!_isHeld)
+                return;
+            _isHeld = false;
+            if (_isBusy || _room.Count == 0)
+                return;
+            _isBusy = true;
+        }
+
+        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 
     /// <summary>Nothing is taken any more, and who waits outside an entry is told. Entries on their way are not touched.</summary>
@@ -142,7 +165,7 @@ internal sealed class Batcher(GroupOptions options, Func<ReadOnlyMemory<byte>, P
         Settle(room, failure, reason);
     }
 
-    /// <summary>After <see cref="Close"/>: completes when the entries on their way have their outcome.</summary>
+    /// <summary>After <see cref="Close"/> or <see cref="Hold"/>: completes when the entries on their way have their outcome.</summary>
     public async Task DrainAsync()
     {
         Task[] proposed;

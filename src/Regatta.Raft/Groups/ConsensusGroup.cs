@@ -1,4 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using DotNext.Diagnostics;
 using DotNext.Net.Cluster.Consensus.Raft;
 using Microsoft.Extensions.Logging;
 
@@ -7,16 +9,24 @@ namespace Regatta.Raft;
 /// <summary>DotNext's Raft for one group: elections, replication rounds and commit; our log and our members.</summary>
 internal sealed class ConsensusGroup : RaftCluster<GroupMember>
 {
+    private static readonly TimeSpan CampaignStart = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan CampaignTry = TimeSpan.FromMilliseconds(500);
+
     private readonly GroupMember[] _members;
+    private readonly EntryLog _entries;
+    private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private volatile bool _isTransfer;
 
     [SetsRequiredMembers]
     public ConsensusGroup(GroupLog log, long groupId, GroupSetting setting, ILogger logger)
         : base(new Configuration(setting.Options, setting.Members.Stands(groupId)))
     {
         AuditTrail = log;
-        MemberContext context = new(setting.Members.Ids.Length, () => Leader, setting.Options, setting.Time);
+        MemberContext context = new(setting.Members.Ids.Length, () => Leader, () => _isTransfer, setting.Options, setting.Time);
         _members = [.. setting.Members.Ids.Select(id => new GroupMember(groupId, id, setting.Members.Peer(id), context))];
+        _entries = log.Entries;
+        _time = setting.Time;
         _logger = logger;
     }
 
@@ -50,12 +60,16 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
 
     public async ValueTask<byte[]> OnVoteAsync(long from, VoteRequest vote, CancellationToken token)
     {
+        if (vote.IsTransfer)
+            LastHeardOfLeader(this) = default;
         Result<bool> reply = await VoteAsync(GroupMember.IdOf(from), vote.Term, vote.LastIndex, vote.LastTerm, 0, token).ConfigureAwait(false);
         return RaftMessages.EncodeVoteReply(reply.Term, reply.Value ? 1 : 0);
     }
 
     public async ValueTask<byte[]> OnPreVoteAsync(long from, VoteRequest vote, CancellationToken token)
     {
+        if (vote.IsTransfer && vote.Term > _entries.Term && _entries.IsUpToDate(vote.LastIndex, vote.LastTerm))
+            return RaftMessages.EncodeVoteReply(_entries.Term, (long)PreVoteResult.Accepted);
         Result<PreVoteResult> reply = await PreVoteAsync(GroupMember.IdOf(from), vote.Term, vote.LastIndex, vote.LastTerm, 0, token).ConfigureAwait(false);
         return RaftMessages.EncodeVoteReply(reply.Term, (long)reply.Value);
     }
@@ -67,8 +81,59 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
         return new AppendReply(reply.Term, reply.Value.Result, reply.Value.LastIndex);
     }
 
-    /// <summary>This node gives the leadership up, if it has it.</summary>
-    public ValueTask<bool> StepDownAsync(CancellationToken token) => ResignAsync(token);
+    /// <summary>Stands for election at once, although there is a leader: it has asked for that.</summary>
+    /// <returns>Whether this node leads now, or did not get there in time.</returns>
+    public async Task<bool> CampaignAsync(TimeSpan time, CancellationToken token)
+    {
+        long began = _time.GetTimestamp();
+        _isTransfer = true;
+        try
+        {
+            while (true)
+            {
+                await StandAsync(token).ConfigureAwait(false);
+                long tried = _time.GetTimestamp();
+                while (!Leads && _time.GetElapsedTime(tried) < CampaignTry)
+                    await Task.Delay(CampaignStart, _time, token).ConfigureAwait(false);
+                if (Leads || _time.GetElapsedTime(began) >= time)
+                    return Leads;
+            }
+        }
+        finally
+        {
+            _isTransfer = false;
+        }
+    }
+
+    /// <summary>
+    /// DotNext has no call for it. Its follower stands when the time-out ends that it was started with, unless a heartbeat comes before; so it is started again with a
+    /// time-out that is shorter than any heartbeat's.
+    /// </summary>
+    private async Task StandAsync(CancellationToken token)
+    {
+        // Elected already, and not yet sure of it.
+        if (Leader is { IsRemote: false })
+            return;
+        int usual = ElectionTimeoutMilliseconds(this);
+        try
+        {
+            ElectionTimeoutMilliseconds(this) = (int)CampaignStart.TotalMilliseconds;
+            if (await EnableStandbyModeAsync(token).ConfigureAwait(false))
+                await RevertToNormalModeAsync(token).ConfigureAwait(false);
+        }
+        finally
+        {
+            // As a candidate it has the usual time to get the votes.
+            ElectionTimeoutMilliseconds(this) = usual;
+        }
+    }
+
+    // Both are private there; the package's version is pinned, and tests of the transfer fail when they are gone.
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "electionTimeout")]
+    private static extern ref int ElectionTimeoutMilliseconds(RaftCluster<GroupMember> cluster);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "lastUpdated")]
+    private static extern ref Timestamp LastHeardOfLeader(RaftCluster<GroupMember> cluster);
 
     private sealed class Configuration(GroupOptions options, bool standsFirst) : IClusterMemberConfiguration
     {

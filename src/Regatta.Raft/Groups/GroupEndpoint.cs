@@ -11,6 +11,7 @@ internal sealed class GroupEndpoint(
     ConsensusGroup consensus,
     EntryLog entries,
     AppliedProgress progress,
+    LeaderTransfer transfer,
     Func<TableCommand, CancellationToken, ValueTask<ProposalOutcome>> propose,
     Func<CancellationToken, ValueTask<BarrierOutcome>> barrier,
     Action<long, long> needSnapshot)
@@ -34,8 +35,12 @@ internal sealed class GroupEndpoint(
                 return await ProposeAsync(request, cancellationToken).ConfigureAwait(false);
             case PeerMethod.ReadIndex:
                 return await ReadIndexAsync(cancellationToken).ConfigureAwait(false);
-            case PeerMethod.Resign:
-                return RaftMessages.Numbers(await consensus.StepDownAsync(cancellationToken).ConfigureAwait(false) ? 1 : 0);
+            case PeerMethod.Transfer:
+                string? obstacle = await transfer.HandOverAsync(RaftMessages.DecodeNumber(request), cancellationToken).ConfigureAwait(false);
+                return RaftMessages.EncodeOutcome(obstacle is null ? GroupFailure.None : GroupFailure.NoLeader, obstacle, []);
+            case PeerMethod.Campaign:
+                bool leads = await consensus.CampaignAsync(LeaderTransfer.CampaignTime, cancellationToken).ConfigureAwait(false);
+                return RaftMessages.Numbers(leads ? 1 : 0);
             default:
                 throw new NotSupportedException($"A group does not serve {method}.");
         }

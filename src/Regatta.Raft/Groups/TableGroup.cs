@@ -24,6 +24,7 @@ internal sealed partial class TableGroup : ITableGroup
     private readonly ReadBarrier _leaderBarrier;
     private readonly ConsensusGroup _consensus;
     private readonly LeaderCalls _leader;
+    private readonly LeaderTransfer _transfer;
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationToken _stopToken;
     private readonly SemaphoreSlim _maintenance = new(1);
@@ -55,7 +56,8 @@ internal sealed partial class TableGroup : ITableGroup
         _leaderBarrier = new ReadBarrier(ConfirmAsync);
         _barrier = setting.Members.IsAlone ? _leaderBarrier : new ReadBarrier(CatchUpAsync);
         _leader = new LeaderCalls(spec.GroupId, setting, () => _consensus.LeaderNodeId, _progress);
-        Endpoint = new GroupEndpoint(_consensus, entries, _progress, ProposeAsLeaderAsync, _leaderBarrier.WaitAsync, (leader, index) => setting.NeedSnapshot(new SnapshotNeed(spec.GroupId, leader, index)));
+        _transfer = new LeaderTransfer(spec.GroupId, setting, () => _consensus.LeaderNodeId, Leads, _batcher);
+        Endpoint = new GroupEndpoint(_consensus, entries, _progress, _transfer, ProposeAsLeaderAsync, _leaderBarrier.WaitAsync, (leader, index) => setting.NeedSnapshot(new SnapshotNeed(spec.GroupId, leader, index)));
     }
 
     public long GroupId => _spec.GroupId;
@@ -117,6 +119,8 @@ internal sealed partial class TableGroup : ITableGroup
         _setting.Members.IsAlone ? _batcher.ProposeAsync(command, cancellationToken) : ProposeAnywhereAsync(command, cancellationToken);
 
     public ValueTask<BarrierOutcome> ReadBarrierAsync(CancellationToken cancellationToken) => _barrier.WaitAsync(cancellationToken);
+
+    public ValueTask<string?> MoveLeaderAsync(long nodeId, CancellationToken cancellationToken) => _transfer.MoveAsync(nodeId, cancellationToken);
 
     public ValueTask WaitForRevisionAsync(long revision, CancellationToken cancellationToken) =>
         _progress.WaitForRevisionAsync(revision, cancellationToken);
@@ -204,17 +208,23 @@ internal sealed partial class TableGroup : ITableGroup
         ? _batcher.ProposeAsync(command, cancellationToken)
         : new ValueTask<ProposalOutcome>(ProposalOutcome.Failed(GroupFailure.NoLeader, "This node does not lead the table's group; nothing happened."));
 
+    /// <summary>Wherever the leader is, also when it changes meanwhile, as long as nothing has happened.</summary>
     private async ValueTask<ProposalOutcome> ProposeAnywhereAsync(TableCommand command, CancellationToken cancellationToken)
     {
-        if (Leads())
+        long began = _setting.Time.GetTimestamp();
+        while (true)
         {
-            ProposalOutcome here = await _batcher.ProposeAsync(command, cancellationToken).ConfigureAwait(false);
-            if (here.Failure != GroupFailure.NoLeader || _fault is not null)
-                return here;
-        }
+            if (Leads())
+            {
+                ProposalOutcome here = await _batcher.ProposeAsync(command, cancellationToken).ConfigureAwait(false);
+                bool isMoved = here.Failure == GroupFailure.NoLeader && _fault is null;
+                if (!isMoved || _setting.Time.GetElapsedTime(began) >= _setting.Options.LeaderTimeout)
+                    return here;
+            }
 
-        return await _leader.ProposeAsync(command, Leads, cancellationToken).ConfigureAwait(false)
-            ?? await _batcher.ProposeAsync(command, cancellationToken).ConfigureAwait(false);
+            if (await _leader.ProposeAsync(command, Leads, cancellationToken).ConfigureAwait(false) is { } elsewhere)
+                return elsewhere;
+        }
     }
 
     /// <summary>Nothing follows the entry that was committed: the others would hear of the commit with the next heartbeat only.</summary>

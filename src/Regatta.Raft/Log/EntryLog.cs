@@ -48,6 +48,16 @@ internal sealed partial class EntryLog(RaftLogStore store, long group)
             return _vote is null || _vote == candidate;
     }
 
+    /// <summary>Raft's test for a candidate: its last entry is not older than this log's.</summary>
+    public bool IsUpToDate(long lastIndex, long lastTerm)
+    {
+        lock (_gate)
+        {
+            long term = TermAtCore(_last);
+            return lastTerm > term || (lastTerm == term && lastIndex >= _last);
+        }
+    }
+
     /// <summary>Changes term and vote; returns when they are synced, and only then does anybody see them.</summary>
     public async ValueTask<HardState> SetTermAsync(Func<HardState, HardState> change)
     {

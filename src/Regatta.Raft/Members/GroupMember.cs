@@ -53,7 +53,7 @@ internal sealed class GroupMember(long groupId, long nodeId, IPeer? peer, Member
     {
         if (peer is null)
             return new Result<bool> { Term = term, Value = true };
-        byte[] request = RaftMessages.Encode(new VoteRequest(term, lastLogIndex, lastLogTerm));
+        byte[] request = RaftMessages.Encode(new VoteRequest(term, lastLogIndex, lastLogTerm, context.IsTransfer()));
         (long theirs, long answer) = RaftMessages.DecodeVoteReply(await CallAsync(PeerMethod.Vote, request, context.Options.VoteTimeout, token).ConfigureAwait(false));
         return new Result<bool> { Term = theirs, Value = answer == 1 };
     }
@@ -62,7 +62,7 @@ internal sealed class GroupMember(long groupId, long nodeId, IPeer? peer, Member
     {
         if (peer is null)
             return new Result<PreVoteResult> { Term = term, Value = PreVoteResult.Accepted };
-        byte[] request = RaftMessages.Encode(new VoteRequest(term + 1, lastLogIndex, lastLogTerm));
+        byte[] request = RaftMessages.Encode(new VoteRequest(term + 1, lastLogIndex, lastLogTerm, context.IsTransfer()));
         (long theirs, long answer) = RaftMessages.DecodeVoteReply(await CallAsync(PeerMethod.PreVote, request, context.Options.VoteTimeout, token).ConfigureAwait(false));
         return new Result<PreVoteResult> { Term = theirs, Value = (PreVoteResult)answer };
     }
@@ -97,8 +97,8 @@ internal sealed class GroupMember(long groupId, long nodeId, IPeer? peer, Member
     /// <summary>DotNext's own read barrier of a follower, which no quorum confirms: not used. Nodes ask the leader by <see cref="PeerMethod.ReadIndex"/>.</summary>
     public Task<long?> SynchronizeAsync(long commitIndex, CancellationToken token) => throw new NotSupportedException("Followers read by ReadIndex.");
 
-    public async Task<bool> ResignAsync(CancellationToken token) =>
-        peer is not null && RaftMessages.DecodeNumber(await CallAsync(PeerMethod.Resign, RaftMessages.Numbers(0), context.Options.VoteTimeout, token).ConfigureAwait(false)) == 1;
+    /// <summary>Not used: a leader hands over to a node that is ready, see <see cref="LeaderTransfer"/>.</summary>
+    public Task<bool> ResignAsync(CancellationToken token) => Task.FromResult(false);
 
     public ValueTask CancelPendingRequestsAsync() => default;
 
@@ -129,4 +129,5 @@ internal sealed class GroupMember(long groupId, long nodeId, IPeer? peer, Member
 
 /// <summary>What the members of a group share.</summary>
 /// <param name="MembersCount">Members of the group, this node included.</param>
-internal sealed record MemberContext(int MembersCount, Func<GroupMember?> Leader, GroupOptions Options, TimeProvider Time);
+/// <param name="IsTransfer">This node stands for election because the leader has asked it to.</param>
+internal sealed record MemberContext(int MembersCount, Func<GroupMember?> Leader, Func<bool> IsTransfer, GroupOptions Options, TimeProvider Time);

@@ -5,7 +5,8 @@ using DotNext.Net.Cluster.Consensus.Raft;
 namespace Regatta.Raft;
 
 /// <summary>A candidate's question, for votes and for preliminary votes. In Raft's words: term, lastLogIndex, lastLogTerm.</summary>
-internal readonly record struct VoteRequest(long Term, long LastIndex, long LastTerm);
+/// <param name="IsTransfer">The leader has asked the candidate to stand: whoever hears from that leader votes all the same.</param>
+internal readonly record struct VoteRequest(long Term, long LastIndex, long LastTerm, bool IsTransfer);
 
 /// <summary>A leader's entries, or none. In Raft's words: term, prevLogIndex, prevLogTerm, entries[], leaderCommit.</summary>
 internal readonly record struct AppendRequest(long Term, long PreviousIndex, long PreviousTerm, long Commit, ReceivedEntry[] Entries);
@@ -26,12 +27,12 @@ internal static class RaftMessages
     private const byte Format = 1;
     private const int EntryOverhead = sizeof(uint);
 
-    public static byte[] Encode(in VoteRequest vote) => Numbers(vote.Term, vote.LastIndex, vote.LastTerm);
+    public static byte[] Encode(in VoteRequest vote) => Numbers(vote.Term, vote.LastIndex, vote.LastTerm, vote.IsTransfer ? 1 : 0);
 
     public static VoteRequest DecodeVote(ReadOnlyMemory<byte> message)
     {
-        ReadOnlySpan<byte> body = Whole(message, 3);
-        return new VoteRequest(At(body, 0), At(body, 1), At(body, 2));
+        ReadOnlySpan<byte> body = Whole(message, 4);
+        return new VoteRequest(At(body, 0), At(body, 1), At(body, 2), At(body, 3) == 1);
     }
 
     public static byte[] Encode(in SnapshotNotice notice) => Numbers(notice.Term, notice.Index, notice.IndexTerm);

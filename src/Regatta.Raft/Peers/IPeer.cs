@@ -40,13 +40,21 @@ internal enum PeerMethod : byte
     InstallSnapshot = 4,
     Propose = 5,
     ReadIndex = 6,
-    Resign = 7,
+
+    /// <summary>To the leader: hand the leadership to a node.</summary>
+    Transfer = 7,
+
+    /// <summary>From the leader: stand for election now.</summary>
+    Campaign = 8,
 
     /// <summary>Group 0: what the node knows of the site, and its terms.</summary>
     Site = 16,
 
     /// <summary>Group 0: the site is founded.</summary>
     Found = 17,
+
+    /// <summary>Group 0: between the layers above groups, which alone know what it says.</summary>
+    Node = 18,
 
     SnapshotOpen = 24,
     SnapshotRead = 25,
