@@ -32,6 +32,7 @@ public sealed partial class GroupHost : IGroupHost
         _options = options;
         _environment = environment;
         _network = network;
+        Site = network ?? (ISiteLink)new LoneSite(setting.NodeId);
         _setting = setting with { NeedSnapshot = NeedSnapshot };
         _logger = setting.Loggers.CreateLogger<GroupHost>();
         _fetches = new SemaphoreSlim(options.Site?.SnapshotFetches ?? 1);
@@ -41,6 +42,8 @@ public sealed partial class GroupHost : IGroupHost
         _roomLoop = RunAsync(options.RoomInterval, MeasureRoomAsync);
         _maintenanceLoop = RunAsync(options.MaintenanceInterval, MaintainAsync);
     }
+
+    public ISiteLink Site { get; }
 
     public IReadOnlyCollection<long> OnDisk => [.. _onDisk.Keys.Order()];
 

@@ -6,6 +6,9 @@ namespace Regatta.Raft;
 /// <summary>All groups of one node: starts, stops and drops them, and says when the node must stop.</summary>
 public interface IGroupHost : IAsyncDisposable
 {
+    /// <summary>The nodes of the site.</summary>
+    ISiteLink Site { get; }
+
     /// <summary>Groups that have state or log on this node's disk, started or not.</summary>
     IReadOnlyCollection<long> OnDisk { get; }
 

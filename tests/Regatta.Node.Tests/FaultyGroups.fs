@@ -115,6 +115,7 @@ type FaultyHost(inner: IGroupHost) =
     member _.Fail(cause: string) = failure.SetResult cause
 
     interface IGroupHost with
+        member _.Site = inner.Site
         member _.OnDisk = inner.OnDisk
         member _.IsDiskLow = inner.IsDiskLow
         member _.Failure = Task.WhenAny(inner.Failure, failure.Task).Unwrap()

@@ -192,10 +192,11 @@ internal sealed partial class NodeParts
         TablesService? tables = options.TablesEnabled
             ? new TablesService(catalogue, Reconciler, Served, new BearerToken(options.TablesToken), deadlines)
             : null;
-        ISiteCalls site = new LoneNode(options.RaftNodeId, new TableHashing(options.RaftNodeId));
+        SiteNodes site = new(Groups.Site, options, addresses, Served, new TableHashing(options.RaftNodeId), time);
+        Groups.Site.AnswerBy(site.AnswerAsync);
         return new GrpcServices(
             kv,
-            new ClusterService(options, addresses, Served, info),
+            new ClusterService(options, site, Served, info),
             new SiteService(site, Served, deadlines),
             tables,
             new HealthService(Readiness, time));

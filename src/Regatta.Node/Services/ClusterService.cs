@@ -9,19 +9,16 @@ using Regatta.Raft;
 namespace Regatta.Node;
 
 /// <summary>The Cluster calls: what this node knows of its site and of itself. Served without a token, as in the Go project.</summary>
-internal sealed class ClusterService(NodeOptions options, NodeAddresses addresses, ServedTables served, NodeInfo info) : Cluster.ClusterBase
+internal sealed class ClusterService(NodeOptions options, ISiteCalls site, ServedTables served, NodeInfo info) : Cluster.ClusterBase
 {
     public static string Version { get; } =
         typeof(ClusterService).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 
-    public override Task<MemberListResponse> MemberList(MemberListRequest request, ServerCallContext context)
+    public override async Task<MemberListResponse> MemberList(MemberListRequest request, ServerCallContext context)
     {
-        Member self = new() { Id = Id, Name = options.EffectiveNodeName };
-        self.PeerURLs.Add(options.RaftAddress);
-        self.ClientURLs.Add(addresses.Advertised);
         MemberListResponse reply = new() { Cluster = options.ClusterName };
-        reply.Members.Add(self);
-        return Task.FromResult(reply);
+        reply.Members.AddRange(await Task.WhenAll(site.Members.Select(node => site.DescribeAsync(node, context.CancellationToken))));
+        return reply;
     }
 
     public override Task<StatusResponse> Status(StatusRequest request, ServerCallContext context)

@@ -5,6 +5,7 @@ using Google.Protobuf.Collections;
 using Regatta.Core;
 using Regatta.Protocol.Mvcc;
 using Regatta.Protocol.V1;
+using Regatta.Protocol.V1Ext;
 
 namespace Regatta.Node;
 
@@ -49,6 +50,20 @@ internal static class Replies
     }
 
     /// <summary>16 bytes, big endian: in the order in which the number is printed.</summary>
+    public static NodeHash NodeHash(NodeHashes node) => node.Failure is { } failure
+        ? new NodeHash { NodeId = (ulong)node.NodeId, Revision = (ulong)node.Revision, Error = failure.Sentence }
+        : new NodeHash
+        {
+            NodeId = (ulong)node.NodeId,
+            Revision = (ulong)node.Revision,
+            Hash = node.Content is { } content ? Hash(content.Value) : ByteString.Empty,
+            ChainHash = Hash(node.Chain.Value),
+        };
+
+    /// <exception cref="IOException">They are not 16 bytes.</exception>
+    public static UInt128 HashOf(ByteString bytes) =>
+        bytes.Length == 16 ? BinaryPrimitives.ReadUInt128BigEndian(bytes.Span) : throw new IOException("a node's answer holds a malformed hash");
+
     public static ByteString Hash(UInt128 value)
     {
         byte[] bytes = new byte[16];

@@ -48,19 +48,9 @@ internal sealed class SiteService(ISiteCalls site, ServedTables tables, CallDead
         if (nodes.All(node => node.Failure is not null))
             throw nodes[0].Failure!.ToException();
         TableHashResponse reply = new() { Header = table.Header(revision) };
-        reply.Nodes.AddRange(nodes.Select(Reply));
+        reply.Nodes.AddRange(nodes.Select(Replies.NodeHash));
         return reply;
     }
-
-    private static NodeHash Reply(NodeHashes node) => node.Failure is { } failure
-        ? new NodeHash { NodeId = (ulong)node.NodeId, Revision = (ulong)node.Revision, Error = failure.Sentence }
-        : new NodeHash
-        {
-            NodeId = (ulong)node.NodeId,
-            Revision = (ulong)node.Revision,
-            Hash = node.Content is { } content ? Replies.Hash(content.Value) : ByteString.Empty,
-            ChainHash = Replies.Hash(node.Chain.Value),
-        };
 
     private ServedTable Find(ByteString table) => table.IsEmpty ? throw Sentences.TableMustBeSet.ToException() : tables.Get(table);
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Regatta.Protocol.V1;
 
 namespace Regatta.Node;
 
@@ -14,6 +15,10 @@ internal interface ISiteCalls
     /// <param name="nodeId">One of <see cref="Members"/>.</param>
     /// <param name="revision">1 or more, or 0 for a table that has none yet.</param>
     Task<NodeHashes> HashAsync(long nodeId, ServedTable table, long revision, CancellationToken deadline);
+
+    /// <summary>How a node is reached, as it says itself; of one that does not answer soon only what the configuration says.</summary>
+    /// <param name="nodeId">One of <see cref="Members"/>.</param>
+    Task<Member> DescribeAsync(long nodeId, CancellationToken deadline);
 
     /// <summary>Hands the leadership of a table's group to a node, from whichever node has it.</summary>
     /// <param name="nodeId">One of <see cref="Members"/>.</param>

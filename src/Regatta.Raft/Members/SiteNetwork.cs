@@ -1,10 +1,11 @@
+using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Regatta.Storage;
 
 namespace Regatta.Raft;
 
 /// <summary>What a node has to do with the others of its site: connections, the founding, recovery, snapshots. Hands their calls to whom they concern.</summary>
-internal sealed class SiteNetwork : IPeerHandler, IAsyncDisposable
+internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
 {
     private readonly NodeDirectory _directory;
     private readonly SiteOptions _options;
@@ -16,6 +17,7 @@ internal sealed class SiteNetwork : IPeerHandler, IAsyncDisposable
     private RaftLogStore? _log;
     private SnapshotSource? _source;
     private GroupRecovery? _recovery;
+    private Func<ReadOnlyMemory<byte>, CancellationToken, Task<ReadOnlyMemory<byte>>>? _answer;
 
     public SiteNetwork(NodeDirectory directory, SiteOptions options, ILoggerFactory loggers, TimeProvider time)
     {
@@ -43,6 +45,8 @@ internal sealed class SiteNetwork : IPeerHandler, IAsyncDisposable
 
     public SiteMembers Members { get; }
 
+    public ImmutableArray<long> Nodes => Members.Ids;
+
     /// <summary>After <see cref="StartAsync"/> has begun.</summary>
     public GroupRecovery Recovery => _recovery ?? throw new InvalidOperationException("The network has not started.");
 
@@ -62,6 +66,13 @@ internal sealed class SiteNetwork : IPeerHandler, IAsyncDisposable
         await _bootstrap.RunAsync(cancellationToken).ConfigureAwait(false);
     }
 
+    public Task<ReadOnlyMemory<byte>> AskAsync(long nodeId, ReadOnlyMemory<byte> question, CancellationToken cancellationToken) =>
+        Members.Ids.Contains(nodeId) && Members.Peer(nodeId) is { } peer
+            ? peer.CallAsync(0, PeerMethod.Node, question, cancellationToken)
+            : Task.FromException<ReadOnlyMemory<byte>>(new IOException($"Node {nodeId} is no other node of this site."));
+
+    public void AnswerBy(Func<ReadOnlyMemory<byte>, CancellationToken, Task<ReadOnlyMemory<byte>>> answer) => Volatile.Write(ref _answer, answer);
+
     /// <summary>To be called now and then.</summary>
     public Task MaintainAsync() => _source?.SweepAsync() ?? Task.CompletedTask;
 
@@ -76,6 +87,10 @@ internal sealed class SiteNetwork : IPeerHandler, IAsyncDisposable
                 return GroupRecovery.Answer(KnownTerm(group));
             case PeerMethod.Found:
                 return _bootstrap.OnFounded(request);
+            case PeerMethod.Node:
+                return Volatile.Read(ref _answer) is { } answer
+                    ? await answer(request, cancellationToken).ConfigureAwait(false)
+                    : throw new IOException("the node is starting");
             case PeerMethod.SnapshotOpen or PeerMethod.SnapshotRead or PeerMethod.SnapshotClose when _source is { } source:
                 return await source.HandleAsync(fromNode, group, method, request, cancellationToken).ConfigureAwait(false);
             default:

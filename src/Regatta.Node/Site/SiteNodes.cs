@@ -1,0 +1,112 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using Google.Protobuf;
+using Grpc.Core;
+using Regatta.Core;
+using Regatta.Protocol.Peer;
+using Regatta.Protocol.V1;
+using Regatta.Protocol.V1Ext;
+using Regatta.Raft;
+
+namespace Regatta.Node;
+
+/// <summary>The nodes of the site: this one answers by itself, the others are asked over the connections between nodes.</summary>
+internal sealed class SiteNodes(ISiteLink link, NodeOptions options, NodeAddresses addresses, ServedTables tables, TableHashing hashing, TimeProvider time) : ISiteCalls
+{
+    // A member list that waits for a node that is down would be of little use.
+    private static readonly TimeSpan DescribeTimeout = TimeSpan.FromSeconds(1);
+
+    public ImmutableArray<long> Members => link.Nodes;
+
+    public async Task<NodeHashes> HashAsync(long nodeId, ServedTable table, long revision, CancellationToken deadline)
+    {
+        if (nodeId == options.RaftNodeId)
+            return await hashing.HashAsync(table, revision, deadline);
+        NodeQuestion question = new() { Hash = new TableHashRequest { Table = ByteString.CopyFromUtf8(table.Name), Revision = (ulong)revision } };
+        try
+        {
+            NodeAnswer answer = await AskAsync(nodeId, question, deadline);
+            return answer.AnswerCase == NodeAnswer.AnswerOneofCase.Hash
+                ? Hashes(answer.Hash)
+                : NodeHashes.Failed(nodeId, revision, new Rejection((StatusCode)answer.Refusal.Code, answer.Refusal.Sentence));
+        }
+        catch (Exception e) when (e is IOException or InvalidProtocolBufferException or OperationCanceledException)
+        {
+            string why = e is OperationCanceledException ? "it did not answer within the deadline" : e.Message;
+            return NodeHashes.Failed(nodeId, revision, new Rejection(StatusCode.Unavailable, $"node {nodeId} has no answer: {why}"));
+        }
+    }
+
+    public async Task<Member> DescribeAsync(long nodeId, CancellationToken deadline)
+    {
+        if (nodeId == options.RaftNodeId)
+            return Self();
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(deadline);
+        using ITimer timer = time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), limit, DescribeTimeout, Timeout.InfiniteTimeSpan);
+        try
+        {
+            NodeAnswer answer = await AskAsync(nodeId, new NodeQuestion { Member = new MemberQuestion() }, limit.Token);
+            if (answer.AnswerCase == NodeAnswer.AnswerOneofCase.Member)
+                return answer.Member;
+        }
+        catch (Exception e) when (e is IOException or InvalidProtocolBufferException or OperationCanceledException)
+        {
+            deadline.ThrowIfCancellationRequested();
+        }
+
+        Member silent = new() { Id = Text(nodeId) };
+        silent.PeerURLs.Add(options.RaftInitialMembers[nodeId]);
+        return silent;
+    }
+
+    public async Task<Rejection?> MoveLeaderAsync(ServedTable table, long nodeId, CancellationToken deadline) =>
+        await table.Group.MoveLeaderAsync(nodeId, deadline) is { } obstacle ? new Rejection(StatusCode.Unavailable, obstacle) : null;
+
+    /// <summary>What this node says to another one that asks.</summary>
+    public async Task<ReadOnlyMemory<byte>> AnswerAsync(ReadOnlyMemory<byte> question, CancellationToken cancellationToken)
+    {
+        NodeQuestion asked = NodeQuestion.Parser.ParseFrom(question.Span);
+        NodeAnswer answer = asked.QuestionCase switch
+        {
+            NodeQuestion.QuestionOneofCase.Member => new NodeAnswer { Member = Self() },
+            NodeQuestion.QuestionOneofCase.Hash => await HashAsync(asked.Hash, cancellationToken),
+            _ => Refused(new Rejection(StatusCode.Unimplemented, $"node {options.RaftNodeId} does not know the question; it runs an older version")),
+        };
+        return answer.ToByteArray();
+    }
+
+    private async Task<NodeAnswer> HashAsync(TableHashRequest asked, CancellationToken cancellationToken)
+    {
+        try
+        {
+            NodeHashes hashes = await hashing.HashAsync(tables.Get(asked.Table), (long)asked.Revision, cancellationToken);
+            return hashes.Failure is { } failure ? Refused(failure) : new NodeAnswer { Hash = Replies.NodeHash(hashes) };
+        }
+        catch (RpcException e)
+        {
+            return Refused(new Rejection(e.StatusCode, e.Status.Detail));
+        }
+    }
+
+    private async Task<NodeAnswer> AskAsync(long nodeId, NodeQuestion question, CancellationToken cancellationToken) =>
+        NodeAnswer.Parser.ParseFrom((await link.AskAsync(nodeId, question.ToByteArray(), cancellationToken)).Span);
+
+    private Member Self()
+    {
+        Member self = new() { Id = Text(options.RaftNodeId), Name = options.EffectiveNodeName };
+        self.PeerURLs.Add(options.RaftInitialMembers.GetValueOrDefault(options.RaftNodeId, options.RaftAddress));
+        self.ClientURLs.Add(addresses.Advertised);
+        return self;
+    }
+
+    private static NodeAnswer Refused(Rejection rejection) => new() { Refusal = new Refusal { Code = (int)rejection.Code, Sentence = rejection.Sentence } };
+
+    private static NodeHashes Hashes(NodeHash hash) => new(
+        (long)hash.NodeId,
+        (long)hash.Revision,
+        hash.Hash.IsEmpty ? null : new TableHash(Replies.HashOf(hash.Hash)),
+        new ChainHash(Replies.HashOf(hash.ChainHash)),
+        null);
+
+    private static string Text(long nodeId) => nodeId.ToString(CultureInfo.InvariantCulture);
+}
