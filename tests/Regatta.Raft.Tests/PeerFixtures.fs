@@ -84,6 +84,10 @@ let usual ids =
       MessageBytes = 16 <<< 20
       Time = TimeProvider.System }
 
+/// Where the clock is the machine's, a stall of the machine must not look like a dead peer.
+let private deadlines (time: TimeProvider) =
+    if time = TimeProvider.System then patience, 5. * patience else TimeSpan.FromSeconds 5., TimeSpan.FromSeconds 5.
+
 let storeOf (id: int64) = Guid(int id, 0s, 0s, Array.zeroCreate 8)
 
 /// The nodes of a site in this process, on ports that the system chooses.
@@ -104,6 +108,8 @@ type Site(setting: Setting) =
     member _.Node(id: int64) = nodes[id]
 
     member _.Options(id: int64) =
+        let handshake, silence = deadlines setting.Time
+
         PeerNetworkOptions(
             NodeId = id,
             Members = Dictionary(dict [ for id in setting.Members id -> id, $"node-%d{id}:1" ]),
@@ -116,7 +122,9 @@ type Site(setting: Setting) =
                     attempts.Release() |> ignore
                     addresses[id]),
             GroupBytesInFlight = setting.GroupBytes,
-            MaxMessageBytes = setting.MessageBytes
+            MaxMessageBytes = setting.MessageBytes,
+            HandshakeTimeout = handshake,
+            SilenceLimit = silence
         )
 
     member site.Start(id: int64, handler: IPeerHandler, journal: Journal) =

@@ -49,7 +49,7 @@ internal sealed class PeerDialer(
         catch (Exception e) when (!stopping.IsCancellationRequested)
         {
             // Whatever it is: the next attempt may be better, and without attempts the node would be lost.
-            journal.NoConnection(nodeId, address, "cannot be reached: " + e.Message);
+            journal.NoConnection(nodeId, isDialled: true, address, "cannot be reached: " + e.Message);
             return false;
         }
     }

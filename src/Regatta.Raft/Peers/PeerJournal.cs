@@ -12,24 +12,29 @@ internal sealed partial class PeerJournal(ILogger logger)
     private const long Strangers = long.MinValue;
 
     private readonly Lock _gate = new();
-    private readonly Dictionary<long, string> _reasons = [];
+    private readonly Dictionary<(long NodeId, bool IsDialled), string> _reasons = [];
 
     public void Up(long nodeId, string address)
     {
         lock (_gate)
-            _reasons.Remove(nodeId);
+        {
+            _reasons.Remove((nodeId, true));
+            _reasons.Remove((nodeId, false));
+        }
+
         LogUp(nodeId, address);
     }
 
     public void Down(long nodeId, string reason) => LogDown(nodeId, reason);
 
     /// <param name="nodeId">A member, or null for anybody else.</param>
+    /// <param name="isDialled">By this node. It may be dialled in vain by this one while something else pretends to be it: two reasons, each told once.</param>
     /// <param name="reason">A predicate to the node: "is refused: ...".</param>
-    public void NoConnection(long? nodeId, string address, string reason)
+    public void NoConnection(long? nodeId, bool isDialled, string address, string reason)
     {
         lock (_gate)
         {
-            long who = nodeId ?? Strangers;
+            (long, bool) who = (nodeId ?? Strangers, isDialled);
             if (_reasons.TryGetValue(who, out string? last) && last == reason)
                 return;
             _reasons[who] = reason;

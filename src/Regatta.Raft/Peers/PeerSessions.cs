@@ -16,7 +16,7 @@ internal sealed class PeerSessions(
         {
             bool isMember = outcome.NodeId is { } id && links.ContainsKey(id);
             if (!stopping.IsCancellationRequested)
-                journal.NoConnection(isMember ? outcome.NodeId : null, address, outcome.Reason);
+                journal.NoConnection(isMember ? outcome.NodeId : null, dialled is not null, address, outcome.Reason);
             return false;
         }
 
