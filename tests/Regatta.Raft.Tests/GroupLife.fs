@@ -29,7 +29,7 @@ type Disk() =
         and set value = state <- value
 
 /// A store that can be made to fail its next write.
-type private Guarded(inner: MemoryTableStore, failure: unit -> exn option) =
+type private Guarded(inner: MemoryTableStore, failure: unit -> exn option, written: AppliedState -> unit) =
     let store = inner :> ITableStore
 
     interface ITableStore with
@@ -40,7 +40,9 @@ type private Guarded(inner: MemoryTableStore, failure: unit -> exn option) =
         member _.Write(batch, next) =
             match failure () with
             | Some cause -> raise cause
-            | None -> store.Write(batch, &next)
+            | None ->
+                store.Write(batch, &next)
+                written next
 
     interface ITableReader with
         member _.Revision = store.Revision
@@ -54,10 +56,13 @@ type MemoryState(disk: Disk) =
     member val WriteFailure: exn option = None with get, set
     member val Error: string | null = null with get, set
 
+    /// Told of each write that was applied, before readers are.
+    member val Written: AppliedState -> unit = ignore with get, set
+
     member _.Rows = store
 
     interface IGroupState with
-        member this.Store = Guarded(store, (fun () -> this.WriteFailure)) :> ITableStore
+        member this.Store = Guarded(store, (fun () -> this.WriteFailure), (fun state -> this.Written state)) :> ITableStore
         member _.Flushed = appliedOf disk.State
         member _.Bytes = 0L
         member _.OldestRevision = 0L

@@ -34,6 +34,7 @@ let main argv =
               GroupHostCrashTests.tests
               SetAsideTests.tests
               SiteTests.tests
+              RandomSiteTests.tests
               PeerNetworkTests.tests
               PeerSendingTests.tests
               SnapshotMessageTests.tests

@@ -33,8 +33,25 @@ type NodeDisk(directory: string) =
     member _.Directory = directory
     member _.Table(group: int64) = tables.GetOrAdd(group, (fun _ -> Disk()))
 
+/// Who looks on while nodes work.
+[<NoEquality; NoComparison>]
+type SiteWatch =
+    {
+        /// A group has started on a node.
+        Started: int64 -> TableGroup -> unit
+        /// A node has applied entries of a group up to here.
+        Applied: int64 -> int64 -> AppliedState -> unit
+        /// A node cannot be helped by entries.
+        NeedsSnapshot: int64 -> SnapshotNeed -> unit
+    }
+
+let nobodyWatches =
+    { Started = (fun _ _ -> ())
+      Applied = (fun _ _ _ -> ())
+      NeedsSnapshot = (fun _ _ -> ()) }
+
 /// One life of one node.
-type SiteNode(id: int64, ids: int64 list, disk: NodeDisk, wires: Wires, options: GroupOptions) =
+type SiteNode(id: int64, ids: int64 list, disk: NodeDisk, wires: Wires, options: GroupOptions, watch: SiteWatch) =
     let failStop = new FailStop()
     let gate = WriteGate()
     let log = openStore (Path.Combine(disk.Directory, "log")) failStop (Some gate)
@@ -43,7 +60,18 @@ type SiteNode(id: int64, ids: int64 list, disk: NodeDisk, wires: Wires, options:
     let scratch = Path.Combine(disk.Directory, "scratch", Guid.NewGuid().ToString "N")
 
     let setting =
-        GroupSetting(id, members, log, scratch, failStop, room, options, NullLoggerFactory.Instance, TimeProvider.System)
+        GroupSetting(
+            id,
+            members,
+            log,
+            scratch,
+            failStop,
+            room,
+            options,
+            NullLoggerFactory.Instance,
+            TimeProvider.System,
+            NeedSnapshot = (fun need -> watch.NeedsSnapshot id need)
+        )
 
     let groups = ConcurrentDictionary<int64, TableGroup>()
 
@@ -61,11 +89,33 @@ type SiteNode(id: int64, ids: int64 list, disk: NodeDisk, wires: Wires, options:
 
     member node.Start(group: int64) =
         task {
-            let state = new MemoryState(disk.Table group)
+            let state = new MemoryState(disk.Table group, Written = watch.Applied id group)
             let! started = soonResult (TableGroup.StartAsync(GroupSpec(group, $"table{group}", incarnation), setting, state))
             groups[group] <- started
             wires.Attach(id, node)
+            watch.Started id started
             return started
+        }
+
+    member _.TryGroup(group: int64) =
+        match groups.TryGetValue group with
+        | true, found -> Some found
+        | _ -> None
+
+    /// Puts a table's state, fetched from elsewhere, in the place of the group's own, and its log behind it.
+    member node.Install(group: int64, state: Regatta.Testing.Tables.MemoryState) =
+        task {
+            match groups.TryRemove group with
+            | true, stopped ->
+                do! soon (stopped.DisposeAsync().AsTask())
+                let applied = appliedOf state
+                let entries = EntryLog(log, group)
+                entries.OpenForRestart()
+                do! entries.RestartBehindAsync(applied.Index, applied.Term)
+                (disk.Table group).State <- state
+                let! _ = node.Start group
+                ()
+            | _ -> ()
         }
 
     /// The network no longer knows the node, its log takes nothing more, what was not flushed of its tables is gone.
@@ -93,12 +143,13 @@ type SiteNode(id: int64, ids: int64 list, disk: NodeDisk, wires: Wires, options:
             )
 
 /// A site of so many nodes, each on a directory of its own, with the same groups on all of them.
-type Site(directory: string, count: int, groups: int64 list, options: GroupOptions) =
+type Site(directory: string, count: int, groups: int64 list, options: GroupOptions, watch: SiteWatch) =
     let ids = [ for number in 1..count -> int64 number ]
     let wires = Wires()
     let disks = dict [ for id in ids -> id, NodeDisk(Path.Combine(directory, $"node-{id}")) ]
     let nodes = ConcurrentDictionary<int64, SiteNode>()
 
+    new(directory, count, groups, options) = new Site(directory, count, groups, options, nobodyWatches)
     new(directory, count) = new Site(directory, count, [ 7L ], quick)
     member _.Ids = ids
     member _.Wires = wires
@@ -109,9 +160,16 @@ type Site(directory: string, count: int, groups: int64 list, options: GroupOptio
 
     member _.Node(id: int64) = nodes[id]
 
+    member _.TryNode(id: int64) =
+        match nodes.TryGetValue id with
+        | true, node -> Some node
+        | _ -> None
+
+    member _.Disk(id: int64) = disks[id]
+
     member _.StartNode(id: int64) =
         task {
-            let node = new SiteNode(id, ids, disks[id], wires, options)
+            let node = new SiteNode(id, ids, disks[id], wires, options, watch)
             nodes[id] <- node
 
             for group in groups do
