@@ -18,14 +18,18 @@ type TableState = { Revision: int64; Keys: Map<string, Stored> }
 module TableState =
     let empty = { Revision = 0L; Keys = Map.empty }
 
-/// The plain generated client, one connection, with the few calls that the tests make. Keys and values are text.
-type Client(port: int, table: string) =
+/// The plain generated client, one connection, with the few calls that the tests make. Keys and values are text. A write that outlives
+/// `patience` is an unknown outcome.
+type Client(port: int, table: string, patience: TimeSpan) =
     let channel =
         GrpcChannel.ForAddress(
             $"http://127.0.0.1:{port}",
             GrpcChannelOptions(
                 HttpHandler = new SocketsHttpHandler(UseProxy = false),
                 DisposeHttpClient = true,
+                // Nodes come back within seconds, and a test must not wait minutes until its client tries again.
+                InitialReconnectBackoff = TimeSpan.FromMilliseconds 50.0,
+                MaxReconnectBackoff = TimeSpan.FromMilliseconds 250.0,
                 MaxReceiveMessageSize = 8 * 1024 * 1024
             )
         )
@@ -35,8 +39,7 @@ type Client(port: int, table: string) =
     let bytes (text: string) = ByteString.CopyFromUtf8 text
     let zero = ByteString.CopyFrom 0uy
 
-    /// Generous; a call that outlives it is an unknown outcome, and no test counts on reaching it.
-    let options () = CallOptions(deadline = Nullable(DateTime.UtcNow.AddSeconds 60.0))
+    let options () = CallOptions(deadline = Nullable(DateTime.UtcNow + patience))
 
     let stored (pair: KeyValue) =
         pair.Key.ToStringUtf8(),
@@ -44,6 +47,9 @@ type Client(port: int, table: string) =
           Created = pair.CreateRevision
           Modified = pair.ModRevision
           Version = pair.Version }
+
+    /// Generous: no test counts on reaching it.
+    new(port, table) = new Client(port, table, TimeSpan.FromSeconds 60.0)
 
     member _.Kv = kv
     member _.Tables = Tables.TablesClient channel
@@ -102,6 +108,9 @@ type Client(port: int, table: string) =
 
             return { Revision = Seq.head revisions; Keys = Map.ofSeq keys }
         }
+
+    /// What the node says of itself and its tables.
+    member client.Status() = client.Cluster.StatusAsync(StatusRequest(), options ()).ResponseAsync
 
     interface IDisposable with
         member _.Dispose() = channel.Dispose()

@@ -32,11 +32,17 @@ type Violation =
 
 /// What a round came to, when nothing is wrong with it.
 type Round =
-    { Acknowledged: int
-      Refused: int
-      Unknown: int
-      UnknownButHappened: int
-      State: TableState }
+    {
+        Acknowledged: int
+        Refused: int
+        Unknown: int
+        UnknownButHappened: int
+        /// The changes of those, with their revisions where the keys tell them.
+        Happened: (Change * int64 option) list
+        /// Calls of unknown outcome that have not happened so far: they may still be on their way.
+        Open: Operation list
+        State: TableState
+    }
 
 /// Compares what was acknowledged with what is there. The state before the round, each worker's calls in order, the state found after it:
 /// every key must hold exactly what the acknowledged calls and those of the unknown ones that happened make of it, and the revisions of all of
@@ -99,11 +105,19 @@ module History =
 
     let private unknown (operations: Operation list) = operations |> List.filter (fun operation -> operation.Outcome.IsUnknown)
 
-    /// A worker stops at its first unknown outcome: what comes after it could not be judged.
+    let private keysOf change =
+        match change with
+        | Write pairs -> List.map fst pairs
+        | Remove key -> [ key ]
+
+    /// A worker leaves keys alone whose last call has an unknown outcome: what comes after it could not be judged.
     let private afterUnknown worker (operations: Operation list) =
-        match operations |> List.tryFindIndex (fun operation -> operation.Outcome.IsUnknown) with
-        | Some index when index < operations.Length - 1 -> [ AfterUnknown worker ]
-        | _ -> []
+        let step (undecided, isBroken) operation =
+            let keys = Set.ofList (keysOf operation.Change)
+            let broken = isBroken || not (Set.isEmpty (Set.intersect undecided keys))
+            (if operation.Outcome.IsUnknown then Set.union undecided keys else undecided), broken
+
+        if snd (List.fold step (Set.empty, false) operations) then [ AfterUnknown worker ] else []
 
     let private revisions (before: TableState) (found: TableState) happened revisions =
         let outside = revisions |> List.filter (fun r -> r <= before.Revision || r > found.Revision)
@@ -131,28 +145,34 @@ module History =
 
         lost @ uninvited
 
-    /// Either what the round came to, or everything that is wrong with it.
-    let check (before: TableState) (workers: Operation list list) (found: TableState) : Result<Round, Violation list> =
+    /// Either what the round came to, or everything that is wrong with it. `opened`: the open calls of the round before, each of which may have
+    /// happened since.
+    let checkAfter
+        (opened: Operation list)
+        (before: TableState)
+        (workers: Operation list list)
+        (found: TableState)
+        : Result<Round, Violation list> =
         let all = List.concat workers
         let acks = acknowledged all
-        let fates = unknown all |> List.map (fun operation -> operation.Change, fate found.Keys operation.Change)
+        let fates = opened @ unknown all |> List.map (fun operation -> operation, fate found.Keys operation.Change)
 
         let torn =
             fates
-            |> List.choose (fun (change, fate) ->
-                match change, fate with
+            |> List.choose (fun (operation, fate) ->
+                match operation.Change, fate with
                 | Write pairs, HalfHappened -> Some(Torn pairs)
                 | _ -> None)
 
         let happened =
             fates
-            |> List.choose (fun (change, fate) ->
+            |> List.choose (fun (operation, fate) ->
                 match fate with
-                | Happened revision -> Some(change, revision)
+                | Happened revision -> Some(operation.Change, revision)
                 | NeverHappened
                 | HalfHappened -> None)
 
-        // Keys belong to one worker each, and an unknown call is the last of its worker: acknowledged ones first is the right order per key.
+        // Keys belong to one worker each, and an unknown call is the last of its keys: acknowledged ones first is the right order per key.
         let expected = List.fold (fun keys (revision, operation) -> apply revision operation.Change keys) before.Keys acks
 
         let expected =
@@ -170,8 +190,13 @@ module History =
             Ok
                 { Acknowledged = acks.Length
                   Refused = all |> List.filter _.Outcome.IsRefused |> List.length
-                  Unknown = fates.Length
+                  Unknown = fates.Length - opened.Length
                   UnknownButHappened = happened.Length
+                  Happened = happened
+                  Open = fates |> List.filter (fun (_, fate) -> fate.IsNeverHappened) |> List.map fst
                   State = found }
         else
             Error violations
+
+    /// As `checkAfter`, where nothing was open.
+    let check before workers found = checkAfter [] before workers found

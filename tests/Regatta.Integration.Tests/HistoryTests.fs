@@ -57,8 +57,15 @@ let tests =
               [ [ put "a" "a1" 10L 20L (Acknowledged 6L) ]; [ put "b" "b1" 30L 40L (Acknowledged 5L) ] ]
               { Revision = 6L; Keys = Map [ "a", stored "a1" 1L 6L 3L; "b", stored "b1" 4L 5L 2L ] }
               _.IsOutOfOrder
+          testCase "accepts a call without a reply that happens a round later" (fun () ->
+              match History.check before cut without with
+              | Error violations -> failtest $"refused for %A{violations}"
+              | Ok round ->
+                  match History.checkAfter round.Open without [] withIt with
+                  | Ok later -> Expect.equal (later.UnknownButHappened, later.Open) (1, []) "what became of the open call"
+                  | Error violations -> failtest $"refused for %A{violations}")
           rejects
-              "rejects calls after one that has no outcome"
+              "rejects calls after one of the same key that has no outcome"
               [ [ put "a" "a1" 10L 20L (Unknown "reset"); put "a" "a2" 30L 40L (Acknowledged 5L) ] ]
               { before with Revision = 5L; Keys = Map.add "a" (stored "a2" 1L 5L 3L) before.Keys }
               _.IsAfterUnknown ]

@@ -10,10 +10,12 @@ module Launch =
     /// The table that the tests write to.
     let table = "default"
 
-    /// `regatta leader`, one production node, with further options.
-    let leader (data: string) (ports: Ports) (options: string list) =
+    /// `regatta leader`: a node of a site whose nodes have these ports, the first one as node 1, with further options.
+    let siteNode (id: int) (data: string) (site: Ports list) (options: string list) =
+        let ports = site[id - 1]
         let address port = $"http://127.0.0.1:{port}"
-        let raft = $"127.0.0.1:{ports.Base + 2}"
+        let raft (node: Ports) = $"127.0.0.1:{node.Base + 2}"
+        let members = site |> List.mapi (fun index node -> $"{index + 1}={raft node}") |> String.concat ","
 
         let fixedOptions =
             [ "--data-dir"
@@ -23,12 +25,15 @@ module Launch =
               "--rest.address"
               address ports.Rest
               "--raft.node-id"
-              "1"
+              string id
               "--raft.address"
-              raft ]
+              raft ports ]
 
-        let arguments = "leader" :: fixedOptions @ [ "--raft.initial-members"; $"1={raft}"; "--tables.names"; table ] @ options
+        let arguments = "leader" :: fixedOptions @ [ "--raft.initial-members"; members; "--tables.names"; table ] @ options
         { Prefix = []; Arguments = arguments; Rest = ports.Rest }
+
+    /// `regatta leader`, one production node, with further options.
+    let leader (data: string) (ports: Ports) (options: string list) = siteNode 1 data [ ports ] options
 
     /// `regatta dev`, as the README starts it.
     let dev (data: string) (ports: Ports) =
@@ -50,7 +55,7 @@ module Launch =
 
     let client (ports: Ports) = new Client(ports.Clients, table)
 
-    let private show (violations: Violation list) =
+    let show (violations: Violation list) =
         let shown = violations |> List.truncate 10 |> List.map (sprintf "  %A")
         String.Join(Environment.NewLine, shown)
 

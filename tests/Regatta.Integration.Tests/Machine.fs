@@ -85,3 +85,5 @@ module Machine =
 module Signal =
     let kill = 9
     let terminate = 15
+    let resume = 18
+    let pause = 19

@@ -166,6 +166,12 @@ type NodeProcess private (running: Process, rest: int, tail: Tail) =
             ignore code
         }
 
+    /// SIGSTOP: it stands still, its connections stay.
+    member node.Pause() = if not (Machine.signal Signal.pause running.Id) then node.Fail "the node was gone before it got SIGSTOP"
+
+    /// SIGCONT.
+    member node.Resume() = if not (Machine.signal Signal.resume running.Id) then node.Fail "the node was gone before it got SIGCONT"
+
     /// SIGTERM; its exit code, which must come within the limit.
     member node.Terminate(limit: TimeSpan) =
         task {

@@ -16,5 +16,6 @@ let main argv =
               DiskFullTests.tests
               PowerLossTests.tests
               CorruptionTests.tests
-              RealDataTests.tests ])
+              RealDataTests.tests
+              SiteKillTests.tests ])
         argv

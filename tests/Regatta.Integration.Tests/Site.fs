@@ -1,0 +1,167 @@
+namespace Regatta.Integration.Tests
+
+open System
+open System.Collections.Generic
+open System.Diagnostics
+open System.Threading
+open System.Threading.Tasks
+open Expecto
+open Grpc.Core
+open Regatta.Protocol.V1
+open Regatta.Testing
+
+/// A site of three nodes, each a process of its own. Nodes are numbered from 0 here; their ids are one higher. Its ports stay the same for as long as it
+/// lives, and so do its clients.
+type Site(directoryOf: int -> string, options: string list) =
+    static let size = 3
+
+    /// Generous, as that of a node: so long may a site take to agree.
+    static let patience = TimeSpan.FromSeconds 120.0
+
+    let ports = List.init size (fun _ -> Ports.Take())
+    let starts = List.init size (fun index -> Launch.siteNode (index + 1) (directoryOf index) ports options)
+    let nodes: NodeProcess option array = Array.create size None
+    let clients = Array.init size (fun index -> new Client(ports[index].Clients, Launch.table, TimeSpan.FromSeconds 5.0))
+
+    let statusOf index =
+        task {
+            try
+                let! status = clients[index].Status()
+
+                return
+                    match status.Tables.TryGetValue Launch.table with
+                    | true, table -> Some table
+                    | false, _ -> None
+            with :? RpcException ->
+                return None
+        }
+
+    static member All = List.init size id
+    member _.Clients = clients
+
+    member site.Fail(what: string) : 'a =
+        let outputs =
+            nodes
+            |> Array.mapi (fun index node ->
+                let output = node |> Option.map _.Output |> Option.defaultValue ""
+                $"--- node {index + 1} printed last:{Environment.NewLine}{output}")
+
+        failtest (String.concat Environment.NewLine (Seq.append [ $"{what} (seed {Seed.current})" ] outputs))
+
+    member site.Node(index: int) =
+        match nodes[index] with
+        | Some node -> node
+        | None -> failwith $"node {index + 1} was never started"
+
+    /// Starts a node that does not run, and returns at once.
+    member _.Start(index: int) =
+        nodes[index] |> Option.iter (fun node -> (node :> IDisposable).Dispose())
+        nodes[index] <- Some(NodeProcess.Start starts[index])
+
+    /// Until every node accepts writes; a failure when one ended instead.
+    member site.Ready() =
+        task {
+            for index in Site.All do
+                match! site.Node(index).Settled(fun _ -> false) with
+                | Ready -> ()
+                | NotReady _
+                | Ended -> site.Fail $"node {index + 1} ended before it was ready"
+        }
+
+    member site.StartAll() =
+        task {
+            Site.All |> List.iter site.Start
+            do! site.Ready()
+        }
+
+    /// kill -9 of these nodes at once, and waits until they are gone.
+    member site.Kill(indexes: int list) =
+        task {
+            let! _ = indexes |> List.map (fun index -> task { do! site.Node(index).Kill() }) |> Task.WhenAll
+            ()
+        }
+
+    /// The node that leads the table, as the nodes say which have seen the highest term.
+    member site.Leader() =
+        task {
+            let since = Stopwatch.StartNew()
+            let mutable leader = None
+
+            while Option.isNone leader do
+                let! answers = Site.All |> List.map statusOf |> Task.WhenAll
+
+                leader <-
+                    answers
+                    |> Seq.choose id
+                    |> Seq.sortByDescending _.RaftTerm
+                    |> Seq.tryHead
+                    |> Option.map (fun status -> int status.Leader - 1)
+                    |> Option.filter (fun index -> index >= 0)
+
+                if leader.IsNone then
+                    if since.Elapsed > patience then site.Fail $"no node knew a leader within {patience}"
+
+                    do! Task.Delay(Readers.pause, TimeProvider.System)
+
+            return leader.Value
+        }
+
+    /// Until all nodes have the same revision, which then must come with the same chain hash; that revision.
+    member site.Agree() =
+        task {
+            let since = Stopwatch.StartNew()
+            let mutable agreed = None
+
+            while Option.isNone agreed do
+                let! answers = Site.All |> List.map statusOf |> Task.WhenAll
+                let known = answers |> Seq.choose id |> List.ofSeq
+                let hashes = known |> List.groupBy _.Revision |> List.map (fun (revision, same) -> revision, same |> List.map _.ChainHash)
+
+                match hashes |> List.filter (fun (_, hashes) -> (List.distinct hashes).Length > 1) with
+                | (revision, _) :: _ -> site.Fail $"nodes have different histories at revision {revision}: %A{known}"
+                | [] -> ()
+
+                match hashes with
+                | [ revision, all ] when all.Length = size -> agreed <- Some(int64 revision)
+                | _ ->
+                    if since.Elapsed > patience then site.Fail $"the nodes did not reach one revision within {patience}: %A{known}"
+
+                    do! Task.Delay(Readers.pause, TimeProvider.System)
+
+            return agreed.Value
+        }
+
+    /// Workers of any node. One whose call failed goes to the next node that serves a linearizable read.
+    member _.Access(workers: int) =
+        let positions = Array.init workers (fun worker -> worker % size)
+
+        let serves index =
+            task {
+                try
+                    let! _ = clients[index].Get("nobody's", true)
+                    return true
+                with :? RpcException ->
+                    return false
+            }
+
+        let moveOn worker (stop: CancellationToken) : Task =
+            task {
+                let mutable going = true
+
+                while going && not stop.IsCancellationRequested do
+                    positions[worker] <- (positions[worker] + 1) % size
+                    let! isServed = serves positions[worker]
+                    going <- not isServed
+
+                    if going then do! Task.Delay(Readers.pause, TimeProvider.System)
+            }
+
+        { Client = fun worker -> clients[positions[worker]]
+          GoesOn = true
+          MoveOn = moveOn }
+
+    interface IDisposable with
+        member _.Dispose() =
+            nodes |> Array.iter (Option.iter (fun node -> (node :> IDisposable).Dispose()))
+            clients |> Array.iter (fun client -> (client :> IDisposable).Dispose())
+            ports |> List.iter (fun port -> (port :> IDisposable).Dispose())
