@@ -196,9 +196,15 @@ let private transfer =
                   let! leader = site.Leader(7L, site.Ids)
                   let gone = (others site leader).Head
                   do! site.Crash gone
-                  let! obstacle = soonResult ((site.Node(leader).Group 7L :> ITableGroup).MoveLeaderAsync(gone, CancellationToken.None).AsTask())
+
+                  let! obstacle =
+                      soonResult ((site.Node(leader).Group 7L :> ITableGroup).MoveLeaderAsync(gone, CancellationToken.None).AsTask())
+
                   Expect.stringContains (nonNull obstacle) "not reachable" "why"
-                  let! stranger = soonResult ((site.Node(leader).Group 7L :> ITableGroup).MoveLeaderAsync(9L, CancellationToken.None).AsTask())
+
+                  let! stranger =
+                      soonResult ((site.Node(leader).Group 7L :> ITableGroup).MoveLeaderAsync(9L, CancellationToken.None).AsTask())
+
                   Expect.stringContains (nonNull stranger) "no node of this site" "why"
                   let! _ = put (site.Node(leader).Group 7L) "key" "value"
                   ()

@@ -141,7 +141,8 @@ type Troubles(site: Site, weather: Weather, groups: int64 list, seed: int) =
             | Resign id ->
                 match site.TryNode id |> Option.bind _.TryGroup(draw groups) with
                 | Some group ->
-                    let! _ = group.Endpoint.HandleAsync(id, PeerMethod.Resign, ReadOnlyMemory(), CancellationToken.None).AsTask()
+                    let request = ReadOnlyMemory(RaftMessages.Numbers(ReadOnlySpan [| draw site.Ids |]))
+                    let! _ = group.Endpoint.HandleAsync(id, PeerMethod.Transfer, request, CancellationToken.None).AsTask()
                     ()
                 | None -> ()
             | Restart ->

@@ -22,7 +22,7 @@ let drawSky (random: Random) =
       MaxDelay = random.Next(2, 80) }
 
 /// Requests that may come twice: everything that Raft sends. A write is sent once, as the transport promises.
-let private mayRepeat (method: PeerMethod) = method <> PeerMethod.Propose && method <> PeerMethod.Resign
+let private mayRepeat (method: PeerMethod) = method <> PeerMethod.Propose && method <> PeerMethod.Transfer
 
 type private Draw =
     { Lost: bool
