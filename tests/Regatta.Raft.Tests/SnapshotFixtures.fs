@@ -81,6 +81,11 @@ let rec copyDirectory (source: string) (target: string) =
     for path in Directory.GetDirectories source do
         copyDirectory path (Path.Combine(target, nonNull (Path.GetFileName path)))
 
+let flipByte (path: string) =
+    let bytes = File.ReadAllBytes path
+    bytes[bytes.Length / 2] <- bytes[bytes.Length / 2] ^^^ 1uy
+    File.WriteAllBytes(path, bytes)
+
 let environment () = new StorageEnvironment(StorageOptions.Default, TimeProvider.System)
 
 /// What a directory holds, opened as a table elsewhere: opening changes files.
