@@ -7,6 +7,8 @@ namespace Regatta.Raft;
 /// <summary>How groups are opened, and made anew: from a snapshot of another node, or because their consensus has died.</summary>
 public sealed partial class GroupHost : ISiteGroups
 {
+    private static readonly TimeSpan HandOverTime = TimeSpan.FromSeconds(3);
+
     private readonly ConcurrentDictionary<long, Task> _catchingUp = new();
     private readonly SemaphoreSlim _fetches;
 
@@ -14,6 +16,22 @@ public sealed partial class GroupHost : ISiteGroups
 
     SnapshotOrigin? ISiteGroups.Origin(long groupId) =>
         _slots.TryGetValue(groupId, out GroupSlot? slot) && slot is { Group: { } group, Store: { } store } ? new SnapshotOrigin(store.Checkpoint, () => store.Applied.Index, () => group.Term) : null;
+
+    /// <summary>All groups that this node leads, at once, and within a bounded time: a stop must not hang on nodes that are slow.</summary>
+    private async Task HandOverAsync()
+    {
+        if (_network is null || _setting.FailStop.Cause is not null)
+            return;
+        using CancellationTokenSource limit = new(HandOverTime, _setting.Time);
+        try
+        {
+            await Task.WhenAll(_slots.Values.Select(slot => slot.Group?.Current.HandOverAsync(limit.Token) ?? Task.CompletedTask)).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            LogNotHandedOver(HandOverTime.TotalSeconds);
+        }
+    }
 
     private async Task<TableGroup> OpenGroupAsync(GroupSlot slot, GroupSpec spec, CancellationToken cancellationToken)
     {
@@ -128,6 +146,9 @@ public sealed partial class GroupHost : ISiteGroups
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Group {Group} could not get the state of node {Node}, which leads it; it is tried again")]
     private partial void LogNotCaughtUp(Exception cause, long group, long node);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Not every leadership could be handed over within {Seconds} s; the other nodes elect leaders after the election time-out")]
+    private partial void LogNotHandedOver(double seconds);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Table {Table} (group {Group}) was broken and is made anew")]
     private partial void LogMadeAnew(string table, long group);

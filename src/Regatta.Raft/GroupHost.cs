@@ -191,6 +191,7 @@ public sealed partial class GroupHost : IGroupHost
         await _stopping.CancelAsync().ConfigureAwait(false);
         await Task.WhenAll(_roomLoop, _maintenanceLoop).ConfigureAwait(false);
         await Task.WhenAll(_catchingUp.Values).ConfigureAwait(false);
+        await HandOverAsync().ConfigureAwait(false);
         ParallelOptions parallel = new() { MaxDegreeOfParallelism = StopParallelism };
         await Parallel.ForEachAsync(_slots, parallel, async (pair, _) => await StopAsync(pair.Value).ConfigureAwait(false)).ConfigureAwait(false);
         if (_network is not null)

@@ -125,6 +125,16 @@ internal sealed partial class TableGroup : ITableGroup
     public ValueTask WaitForRevisionAsync(long revision, CancellationToken cancellationToken) =>
         _progress.WaitForRevisionAsync(revision, cancellationToken);
 
+    /// <summary>Before a clean stop: if this node leads, another one that is there leads afterwards, and nobody has to wait for an election.</summary>
+    public async Task HandOverAsync(CancellationToken cancellationToken)
+    {
+        foreach (long node in _setting.Members.Ids.Where(id => _setting.Members.Peer(id) is { IsConnected: true }))
+        {
+            if (!Leads() || await _transfer.HandOverAsync(node, cancellationToken).ConfigureAwait(false) is null)
+                return;
+        }
+    }
+
     /// <summary>The node stops because of a failure: everybody who waits is told, nobody is acknowledged.</summary>
     public void Abort(string cause)
     {
