@@ -153,6 +153,39 @@ let private development =
                 ()
             }))
 
+let private three =
+    testCaseTask
+        "regatta dev --nodes 3 runs a site of three, any of which takes writes, and keeps its data from one run to the next"
+        (fun () ->
+            inDirectory (fun directory ->
+                task {
+                    let run () = launch [] [ "dev"; "--nodes"; "3"; "--base-port"; "0"; "--data-dir"; directory; "--log-level"; "ERROR" ]
+
+                    let endpoints (site: Running) =
+                        [ for found in Regex.Matches(site.Announced, "^clients: (.*)$", RegexOptions.Multiline) -> found.Groups[1].Value ]
+
+                    let! first = run ()
+                    let nodes = endpoints first
+                    Expect.hasLength nodes 3 "nodes"
+                    let all = String.concat "," nodes
+                    Expect.stringContains first.Announced $"regatta kv put --endpoints {all} greeting hello\n" "what to try"
+
+                    for number, endpoint in List.indexed nodes do
+                        let! put = Run.regatta [ "kv"; "put"; "--endpoints"; endpoint; $"key {number}"; endpoint ]
+                        expectOutput [ $"revision {number + 1}" ] put
+
+                    let! stopped = first.Stop()
+                    Expect.equal stopped (ExitCode.Ok, "") "a clean stop"
+                    let! again = run ()
+
+                    for endpoint in endpoints again do
+                        let! got = Run.regatta [ "kv"; "get"; "--linearizable"; "--endpoints"; endpoint; "key 0" ]
+                        expectOutput [ nodes[0] ] got
+
+                    let! _ = again.Stop()
+                    ()
+                }))
+
 let private leader =
     testCaseTask "regatta leader runs a node from file, environment and flags, and stops cleanly" (fun () ->
         inDirectory (fun directory ->
@@ -382,4 +415,4 @@ let private interruption =
             Expect.stringContains (errors.ToString()) "interrupted" "what it says"
         })
 
-let all = testList "node" [ development; damaged; leader; transactions; site; roundTrip; refusals; interruption ]
+let all = testList "node" [ development; three; damaged; leader; transactions; site; roundTrip; refusals; interruption ]

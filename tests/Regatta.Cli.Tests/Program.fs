@@ -22,5 +22,6 @@ let main argv =
               TableAndClusterTests.all
               ExitCodeTests.all
               BulkTests.all
+              DevTests.all
               NodeTests.all ])
         argv

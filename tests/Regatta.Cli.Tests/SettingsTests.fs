@@ -1,7 +1,9 @@
 module SettingsTests
 
+open System
 open System.Collections.Generic
 open System.IO
+open System.Text.RegularExpressions
 open Expecto
 open Regatta.Cli
 open Regatta.Node
@@ -88,6 +90,22 @@ let private files =
                   """{"data-dir": "/d", "api": {"address": "http://127.0.0.1:1", "default-deadline": "2s"}, "tables.enabled": false,
                       "tables": {"names": ["a", "b"]}, "raft": {"initial-members": {"1": "h:1", "2": "h:2"}}}"""
               |> fun layer -> Expect.equal (found layer, List.ofSeq layer.Errors) (expected, []) "JSON")
+
+          testCase "of docs/quickstart.md makes a node of a site of three" (fun () ->
+              let rec repository (directory: DirectoryInfo) =
+                  if File.Exists(Path.Combine(directory.FullName, "Regatta.sln")) then
+                      directory.FullName
+                  else
+                      repository (nonNull directory.Parent)
+
+              let text = File.ReadAllText(Path.Combine(repository (DirectoryInfo AppContext.BaseDirectory), "docs", "quickstart.md"))
+              let examples = Regex.Matches(text, "```yaml\n(.*?)```", RegexOptions.Singleline)
+              Expect.hasLength examples 2 "examples"
+
+              for example in examples do
+                  let settings = resolve [ ConfigFile.Parse("node.yaml", example.Groups[1].Value) ]
+                  Expect.isEmpty settings.Errors example.Value
+                  Expect.hasLength settings.Options.Members 3 "nodes")
 
           testCase "may be empty" (fun () -> Expect.equal (found (yaml []), found (json "{}")) ([], []) "nothing")
 

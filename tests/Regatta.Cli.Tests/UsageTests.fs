@@ -51,9 +51,13 @@ let private wrong =
             do! expectUsage site "--concurrency must be from 1 to 1000" [ "kv"; "load"; "-"; "--concurrency"; "0" ]
             do! expectUsage site "Option '--to' is required" [ "cluster"; "move-leader" ]
             do! expectUsage site "Cannot parse argument 'two'" [ "cluster"; "move-leader"; "--to"; "two" ]
-            do! expectUsage site "--nodes 3: several nodes in a site come with a later version" [ "dev"; "--nodes"; "3" ]
+            do! expectUsage site "--nodes must be 1, 3 or 5, not 2" [ "dev"; "--nodes"; "2" ]
+            do! expectUsage site "--nodes must be 1, 3 or 5, not 0" [ "dev"; "--nodes"; "0" ]
+            do! expectUsage site "--sites must be at least 1" [ "dev"; "--sites"; "0" ]
             do! expectUsage site "--sites 2: follower sites come with a later version" [ "dev"; "--sites"; "2" ]
-            do! expectUsage site "--base-port must be from 0 to 65532, not 65533" [ "dev"; "--base-port"; "65533" ]
+            do! expectUsage site "--base-port must be from 0 to 65532, not 65533" [ "dev"; "--nodes"; "1"; "--base-port"; "65533" ]
+            do! expectUsage site "--base-port must be from 0 to 65512, not 65513" [ "dev"; "--nodes"; "3"; "--base-port"; "65513" ]
+            do! expectUsage site "--base-port must be from 0 to 65492, not -1" [ "dev"; "--nodes"; "5"; "--base-port"; "-1" ]
             do! expectUsage site "log-level must be DEBUG, INFO, WARN or ERROR" [ "dev"; "--log-level"; "LOUD" ]
 
             do!

@@ -53,6 +53,12 @@ let private accepted =
       "log-level", "warn", "WARN"
       "tables.names", "b, a", "b,a"
       "raft.initial-members", "1=host-a:8445", "1=host-a:8445"
+      "raft.initial-members", "3=c:1, 1=a:1 ,2=[::1]:1", "1=a:1,2=[::1]:1,3=c:1"
+      "raft.address", "localhost:9001", "localhost:9001"
+      "raft.address", "[::]:9001", "[::]:9001"
+      "raft.rate-limit-bytes", "50MiB", "52428800"
+      "raft.election-timeout", "3s", "3s"
+      "raft.heartbeat-interval", "20ms", "20ms"
       "raft.node-id", "7", "7" ]
 
 /// Setting, and the whole error.
@@ -84,9 +90,31 @@ let private refused =
       "raft.initial-members", "1=a:1,1=b:1", "raft.initial-members names the member 1 twice, not \"1=a:1,1=b:1\""
       "raft.initial-members", "2=a:1", "raft.initial-members must contain this node, whose raft.node-id is 1"
       "raft.initial-members",
+      "1=a:1,2=::1:1,3=c:1",
+      "raft.initial-members must be a list of ID=HOST:PORT separated by commas, with ids from 1 up, not \"1=a:1,2=::1:1,3=c:1\""
+      "raft.initial-members",
       "1=a:1,2=b:1",
-      "raft.initial-members names 2 members; a site has 1, 3 or 5: with an even number one more may fail at no gain"
-      "raft.address", "nowhere", "raft.address must be HOST:PORT"
+      "raft.initial-members names 2 nodes; a site has 1, 3 or 5: one more than an odd number adds a node that may fail, and none that may be missed"
+      "raft.initial-members", "1=a:1,2=b:1,3=A:1", "raft.initial-members: nodes 1 and 3 have the same address a:1"
+      "raft.initial-members",
+      "1=a:1,2=b:0,3=c:1",
+      "raft.initial-members: node 2 has the address b:0; it must have a port from 1 to 65535, or the others could not dial it"
+      "raft.initial-members",
+      "1=a:1,2=b:1,3=0.0.0.0:1",
+      "raft.initial-members: node 3 has the address 0.0.0.0:1, which stands for all interfaces; name one that the others can dial"
+      "raft.initial-members",
+      "1=10.0.0.1:1,2=b:1,3=c:1",
+      "raft.address 127.0.0.1:8445 is reached from this machine only, but the others will dial 10.0.0.1:1; set it to that, or to 0.0.0.0:8445"
+      "raft.address", "nowhere", "raft.address must be ADDRESS:PORT with a numeric address or localhost, not \"nowhere\""
+      "raft.address", "host-a:8445", "raft.address must be ADDRESS:PORT with a numeric address or localhost, not \"host-a:8445\""
+      "raft.rate-limit-bytes", "-1", "raft.rate-limit-bytes must be a size in bytes, such as 1048576, 64KiB, 4MiB or 1GiB, not \"-1\""
+      "raft.election-timeout", "99ms", "raft.election-timeout must be from 100ms to 1m, not 99ms"
+      "raft.election-timeout",
+      "400ms",
+      "raft.heartbeat-interval must be less than half of raft.election-timeout, which is 400ms, or a leader that lives would be voted out"
+      "raft.heartbeat-interval",
+      "500ms",
+      "raft.heartbeat-interval must be less than half of raft.election-timeout, which is 1s, or a leader that lives would be voted out"
       "data-dir", "", "data-dir must be set: the directory for everything that the node keeps"
       "tables.names",
       "a/b",
@@ -142,13 +170,48 @@ let tests =
 
                   for option in OptionCatalog.All do
                       let text =
-                          if option.Name = "limits.max-key-bytes" || option.Range = "1024 to 1048576" then "2048" else changes[option.Type]
+                          match option.Name with
+                          | "raft.address" -> "localhost:1"
+                          | "limits.max-key-bytes" -> "2048"
+                          | _ when option.Range = "1024 to 1048576" -> "2048"
+                          | _ -> changes[option.Type]
 
                       let changed = setOrFail option text
 
                       for other in OptionCatalog.All do
                           if other.Name <> option.Name then
                               Expect.equal (other.Text changed) other.Default $"{other.Name} after {option.Name} was set"
+              }
+
+          yield
+              test "the nodes of a site are those that are given, by id, or this one alone" {
+                  let members settings = [ for node in (applied settings).Members -> node.NodeId, node.Address ]
+                  let three = "3=c:1,1=a:1,2=b:2"
+                  Expect.equal (members [ "raft.initial-members", three ]) [ 1L, "a:1"; 2L, "b:2"; 3L, "c:1" ] "three"
+                  Expect.equal (members [ "raft.node-id", "7"; "raft.address", "[::1]:9" ]) [ 7L, "[::1]:9" ] "alone"
+              }
+
+          yield
+              test "in a site of several nodes a node listens where the others can know it, and anywhere if it is alone" {
+                  let three = [ "raft.initial-members", "1=a:1,2=b:1,3=c:1"; "raft.address", "127.0.0.1:0" ]
+
+                  Expect.equal
+                      (error three)
+                      "raft.address must have a port from 1 to 65535 in a site of several nodes: the others know it from raft.initial-members"
+                      "port 0"
+
+                  applied [ "raft.initial-members", "1=a:0"; "raft.address", "127.0.0.1:0" ] |> ignore
+                  applied [ "raft.initial-members", "1=10.0.0.1:1,2=b:1,3=c:1"; "raft.address", "0.0.0.0:1" ] |> ignore
+              }
+
+          yield
+              test "an election time-out brings the longest one with it" {
+                  let groups = (applied [ "raft.election-timeout", "4s" ]).Groups
+
+                  Expect.equal
+                      (groups.ElectionTimeout, groups.MaxElectionTimeout)
+                      (TimeSpan.FromSeconds 4.0, TimeSpan.FromSeconds 6.0)
+                      "both"
               }
 
           yield

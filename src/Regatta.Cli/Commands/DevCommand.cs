@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Net;
 using Regatta.Node;
 
 namespace Regatta.Cli;
@@ -9,22 +8,19 @@ internal static class DevCommand
 {
     public const string Table = "default";
 
-    private const int DefaultPort = 8443;
-
-    // Of node n of site s, counted from its client port: see the ports in the documentation.
-    private const int Replication = 1;
-    private const int Peers = 2;
-    private const int Rest = 3;
+    /// <summary>Nodes of a site unless --nodes says otherwise.</summary>
+    public const int DefaultNodes = 1;
 
     public static Command Create(Surroundings surroundings)
     {
-        Option<int> nodes = new("--nodes") { Description = "Nodes per site. This version runs 1.", HelpName = "N", DefaultValueFactory = _ => 1 };
+        Option<int> nodes = new("--nodes") { Description = "Nodes of the site: 1, 3 or 5.", HelpName = "N", DefaultValueFactory = _ => DefaultNodes };
         Option<int> sites = new("--sites") { Description = "Sites. This version runs 1.", HelpName = "S", DefaultValueFactory = _ => 1 };
         Option<int> port = new("--base-port")
         {
-            Description = "P: clients connect to P, replication is P+1, peers P+2, health and metrics P+3. 0: the system chooses free ports.",
+            Description = "P: clients connect to P, replication is P+1, peers P+2, health and metrics P+3; the second node begins at P+10, and so on. "
+                + "0: free ports.",
             HelpName = "P",
-            DefaultValueFactory = _ => DefaultPort,
+            DefaultValueFactory = _ => DevPorts.Default,
         };
         Option<string?> directory = new("--data-dir")
         {
@@ -38,8 +34,8 @@ internal static class DevCommand
             DefaultValueFactory = _ => "WARN",
         };
         Command command = new("dev",
-            "Run a node for development on 127.0.0.1, until Ctrl-C or SIGTERM. It makes a table `default` and prints `ready` when every table "
-                + "accepts writes.")
+            "Run a site for development in one process on 127.0.0.1, until Ctrl-C or SIGTERM. It makes a table `default` and prints `ready` when "
+                + "every table accepts writes on every node. A node that fails ends the process.")
         {
             nodes, sites, port, directory, level,
         };
@@ -47,7 +43,7 @@ internal static class DevCommand
         {
             RefuseMany(parsed.GetValue(nodes), parsed.GetValue(sites));
             string root = parsed.GetValue(directory) ?? DefaultDirectory(surroundings.Environment);
-            NodeOptions options = Options(root, parsed.GetValue(port), parsed.GetValue(level)!);
+            NodeOptions[] options = Options(root, parsed.GetValue(nodes), parsed.GetValue(port), parsed.GetValue(level)!);
             return NodeRun.RunAsync(options, surroundings, Hints, token);
         });
         return command;
@@ -69,45 +65,49 @@ internal static class DevCommand
         return Path.Combine(state, "regatta", "dev");
     }
 
+    /// <summary>The options of every node of the leader site.</summary>
     /// <param name="root">The directory of all sites and nodes.</param>
-    /// <param name="port">The client port of the first node; 0 for ports that the system chooses.</param>
+    /// <param name="port">The client port of the first node; 0 for free ports.</param>
     /// <param name="level">As in the option log-level.</param>
-    public static NodeOptions Options(string root, int port, string level)
+    public static NodeOptions[] Options(string root, int nodes, int port, string level)
     {
-        if (port is < 0 or > 65535 - Rest)
-            throw CommandException.Usage($"--base-port must be from 0 to {65535 - Rest}, not {port}");
+        DevPorts ports = DevPorts.From(port, nodes);
+        string members = string.Join(',', Enumerable.Range(1, nodes).Select(node => $"{node}={ports.PeerAddress(node)}"));
+        return [.. Enumerable.Range(1, nodes).Select(node => Options(Path.GetFullPath(root), node, ports, members, level))];
+    }
+
+    private static NodeOptions Options(string root, int node, DevPorts ports, string members, string level)
+    {
         OptionsOutcome outcome = OptionCatalog.Apply(
             new NodeOptions(),
             [
-                new("data-dir", Path.Combine(Path.GetFullPath(root), "site-0", "node-1")),
+                new("data-dir", Path.Combine(root, "site-0", $"node-{node}")),
                 new("log-level", level),
                 new("tables.names", Table),
-                new("api.address", Url(port, 0)),
-                new("replication.address", Url(port, Replication)),
-                new("raft.address", Url(port, Peers)["http://".Length..]),
-                new("rest.address", Url(port, Rest)),
+                new("api.address", ports.ClientUrl(node)),
+                new("replication.address", ports.ReplicationUrl(node)),
+                new("rest.address", ports.RestUrl(node)),
+                new("raft.node-id", $"{node}"),
+                new("raft.address", ports.PeerAddress(node)),
+                new("raft.initial-members", members),
             ]);
         return outcome.Options ?? throw CommandException.Usage(string.Join("; ", outcome.Errors));
     }
 
-    private static string Url(int port, int offset) => $"http://{IPAddress.Loopback}:{(port == 0 ? 0 : port + offset)}";
-
     private static void RefuseMany(int nodes, int sites)
     {
-        if (nodes < 1 || sites < 1)
-            throw CommandException.Usage("--nodes and --sites must be at least 1");
-        if (nodes > 1)
-        {
-            throw CommandException.Usage(
-                $"--nodes {nodes}: several nodes in a site come with a later version; this one runs a single node", "leave --nodes out");
-        }
+        if (nodes is not (1 or 3 or 5))
+            throw CommandException.Usage($"--nodes must be 1, 3 or 5, not {nodes}");
+        if (sites < 1)
+            throw CommandException.Usage("--sites must be at least 1");
         if (sites > 1)
             throw CommandException.Usage($"--sites {sites}: follower sites come with a later version; this one runs the leader site only", "leave --sites out");
     }
 
-    private static IEnumerable<string> Hints(RegattaNode node)
+    private static IEnumerable<string> Hints(StartedNodes nodes)
     {
-        string endpoints = node.ApiAddress.Port == DefaultPort ? "" : $" --endpoints {node.ApiAddress.EndPoint}";
+        bool isDefault = nodes.All is [{ Node.ApiAddress.Port: DevPorts.Default }];
+        string endpoints = isDefault ? "" : " --endpoints " + string.Join(',', nodes.All.Select(started => started.Node.ApiAddress.EndPoint));
         yield return $"try it:  regatta kv put{endpoints} greeting hello";
     }
 }

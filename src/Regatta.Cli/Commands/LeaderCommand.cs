@@ -48,7 +48,7 @@ internal static class LeaderCommand
     private static async Task<int> RunAsync(EffectiveSettings settings, Surroundings surroundings, CancellationToken token) =>
         Refused(settings, surroundings)
             ? ExitCode.Usage
-            : await NodeRun.RunAsync(settings.Options, surroundings, _ => [], token);
+            : await NodeRun.RunAsync([settings.Options], surroundings, _ => [], token);
 
     private static bool Refused(EffectiveSettings settings, Surroundings surroundings)
     {

@@ -97,8 +97,10 @@ internal static class Chapters
 
         ## Ports of `regatta dev`
 
-        With base port P (8443 unless given): clients P, replication P+1, peers P+2, REST (`/healthz`, `/readyz`, `/metrics`) P+3. Further nodes
-        of a site will follow at P+10, P+20, further sites at P+100, P+200.
+        With base port P (8443 unless given): clients P, replication P+1, peers P+2, REST (`/healthz`, `/readyz`, `/metrics`) P+3. The second node
+        of the site begins at P+10, the third at P+20; further sites will follow at P+100, P+200. With `--base-port 0` the system chooses, except for
+        the ports of the peers, which every node must know beforehand: they are looked for between 10000 and 32000 and may, rarely, be gone
+        when the node wants them; it says so then.
 
         ## Completion
 

@@ -19,7 +19,13 @@ internal static class GroupHosting
         Log = options.Log,
         Groups = options.HasOtherNodes ? options.Groups with { RetainedLogBytes = Math.Max(options.Groups.RetainedLogBytes, LogKeptForOthers) } : options.Groups,
         Site = options.HasOtherNodes
-            ? new SiteOptions { Name = options.ClusterName, Members = options.RaftInitialMembers, ListenAddress = options.RaftAddress }
+            ? new SiteOptions
+            {
+                Name = options.ClusterName,
+                Members = options.RaftInitialMembers,
+                ListenAddress = options.RaftAddress,
+                SnapshotBytesPerSecond = options.RaftRateLimitBytes,
+            }
             : null,
         Storage = options.Storage,
         Changelog = new ChangelogLimits(

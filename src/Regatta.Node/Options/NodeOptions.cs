@@ -45,13 +45,22 @@ public sealed record NodeOptions
 
     public long RaftNodeId { get; init; } = 1;
 
-    /// <summary>Node id to host:port. Empty: this node alone.</summary>
+    /// <summary>Node id to host:port. Empty: this node alone. What follows from it is <see cref="Members"/>.</summary>
     public ImmutableSortedDictionary<long, string> RaftInitialMembers { get; init; } = ImmutableSortedDictionary<long, string>.Empty;
+
+    /// <summary>The nodes of the site by id, this one included, and where each is dialled.</summary>
+    public ImmutableArray<SiteMember> Members => RaftInitialMembers.IsEmpty
+        ? [new SiteMember(RaftNodeId, RaftAddress)]
+        : [.. RaftInitialMembers.Select(member => new SiteMember(member.Key, member.Value))];
 
     /// <summary>The site has several nodes.</summary>
     internal bool HasOtherNodes => RaftInitialMembers.Count > 1;
 
+    /// <summary>Where this node listens for the others; not used in a site of one.</summary>
     public string RaftAddress { get; init; } = "127.0.0.1:8445";
+
+    /// <summary>Bytes per second of snapshots that this node gives to others of its site; 0: unlimited.</summary>
+    public long RaftRateLimitBytes { get; init; }
 
     public bool TablesEnabled { get; init; } = true;
 
@@ -92,3 +101,7 @@ public sealed record NodeOptions
     /// <summary>The name that other members and operators see.</summary>
     public string EffectiveNodeName => NodeName.Length > 0 ? NodeName : "node-" + RaftNodeId;
 }
+
+/// <summary>A node of the site.</summary>
+/// <param name="Address">HOST:PORT, a numeric IPv6 address in brackets.</param>
+public sealed record SiteMember(long NodeId, string Address);

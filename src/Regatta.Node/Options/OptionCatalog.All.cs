@@ -53,8 +53,10 @@ public static partial class OptionCatalog
         Option("raft.initial-members", OptionKinds.Members, o => o.RaftInitialMembers, (o, v) => o with { RaftInitialMembers = v },
             "The site's nodes as ID=HOST:PORT,..., this one included; 1, 3 or 5 of them, the same list on all nodes, which never changes."),
         Option("raft.address", OptionKinds.Text, o => o.RaftAddress, (o, v) => o with { RaftAddress = v },
-            "Where this node listens for the other nodes of its site (HOST:PORT).",
-            value => HostPort.IsValid(value) ? null : "must be HOST:PORT"),
+            "Where this node listens for the other nodes of its site (ADDRESS:PORT); a site of one does not listen there.",
+            value => HostPort.IsListenable(value) ? null : $"must be ADDRESS:PORT with a numeric address or localhost, not \"{value}\""),
+        Ranged("raft.rate-limit-bytes", OptionKinds.Bytes, o => o.RaftRateLimitBytes, (o, v) => o with { RaftRateLimitBytes = v },
+            0, TiB, "How many bytes per second of snapshots this node gives to other nodes of its site; 0 for no limit."),
         .. Groups(),
     ];
 

@@ -1,3 +1,5 @@
+using Regatta.Raft;
+
 namespace Regatta.Node;
 
 public static partial class OptionCatalog
@@ -19,6 +21,12 @@ public static partial class OptionCatalog
             MiB, TiB, "How many bytes of writes may wait for one table; more is refused as overload."),
         Ranged("raft.apply-bytes", OptionKinds.Bytes, o => o.Groups.ApplyBytes, (o, v) => o with { Groups = o.Groups with { ApplyBytes = v } },
             KiB, GiB, "How many bytes of committed entries are applied to a table as one step."),
+        Ranged("raft.election-timeout", OptionKinds.Duration, o => o.Groups.ElectionTimeout, (o, v) => o with { Groups = WithElectionTimeout(o.Groups, v) },
+            TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(1),
+            "How long a node hears nothing from a table's leader before it stands for election, and up to half as long again; the same on all nodes."),
+        Ranged("raft.heartbeat-interval", OptionKinds.Duration,
+            o => o.Groups.HeartbeatInterval, (o, v) => o with { Groups = o.Groups with { HeartbeatInterval = v } },
+            TimeSpan.FromMilliseconds(10), TimeSpan.FromSeconds(30), "How often a table's leader says that it lives; less than half of raft.election-timeout."),
         Ranged("raft.barrier-timeout", OptionKinds.Duration, o => o.Groups.BarrierTimeout, (o, v) => o with { Groups = o.Groups with { BarrierTimeout = v } },
             Millisecond, TimeSpan.FromHours(1), "How long a linearizable read waits for leadership to be confirmed."),
         Ranged("raft.stall-timeout", OptionKinds.Duration, o => o.Groups.StallTimeout, (o, v) => o with { Groups = o.Groups with { StallTimeout = v } },
@@ -30,6 +38,10 @@ public static partial class OptionCatalog
         Ranged("raft.retained-log-bytes", OptionKinds.Bytes, o => o.Groups.RetainedLogBytes, (o, v) => o with { Groups = o.Groups with { RetainedLogBytes = v } },
             0, TiB, "How much log stays behind what a table's files cover, for other nodes that lag."),
     ];
+
+    // Nodes draw their time from the range, so that they rarely stand at once.
+    private static GroupOptions WithElectionTimeout(GroupOptions groups, TimeSpan least) =>
+        groups with { ElectionTimeout = least, MaxElectionTimeout = least * 1.5 };
 
     private static OptionDefinition[] Log() =>
     [

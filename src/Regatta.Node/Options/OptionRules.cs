@@ -19,10 +19,11 @@ internal static class OptionRules
         if (options.MaxKeyBytes + options.MaxValueBytes + PageOverhead > options.PageBytes)
             yield return $"limits.page-bytes must be at least limits.max-key-bytes + limits.max-value-bytes + {PageOverhead}, "
                 + $"which is {options.MaxKeyBytes + options.MaxValueBytes + PageOverhead}, or the largest pairs could not be read";
-        if (!options.RaftInitialMembers.IsEmpty && !options.RaftInitialMembers.ContainsKey(options.RaftNodeId))
-            yield return $"raft.initial-members must contain this node, whose raft.node-id is {options.RaftNodeId}";
-        if (options.RaftInitialMembers.Count is not (0 or 1 or 3 or 5))
-            yield return $"raft.initial-members names {options.RaftInitialMembers.Count} members; a site has 1, 3 or 5: with an even number one more may fail at no gain";
+        if (options.Groups.HeartbeatInterval * 2 >= options.Groups.ElectionTimeout)
+            yield return $"raft.heartbeat-interval must be less than half of raft.election-timeout, which is {DurationText.Format(options.Groups.ElectionTimeout)}, "
+                + "or a leader that lives would be voted out";
+        foreach (string problem in MemberRules.Problems(options))
+            yield return problem;
         foreach (string problem in options.TablesNames.Select(TableName.Problem).OfType<string>())
             yield return "tables.names: " + problem;
     }
