@@ -31,10 +31,10 @@ let private moves =
           (moveLeader (MoveLeaderRequest(Table = t, NodeId = 7UL)))
       row
           "MoveLeader"
-          (Table(Refuses(GroupFailure.NoLeader, "the group has no leader")))
-          "the table's group has no leader, in a site of one node"
+          (Table(Refuses(GroupFailure.NoLeader, "The table's group has no leader that this node can reach.")))
+          "the leadership cannot be moved: the reason is said"
           StatusCode.Unavailable
-          "the table's group has no leader at present; try again when it has one"
+          "The table's group has no leader that this node can reach."
           (moveLeader (MoveLeaderRequest(Table = t, NodeId = 1UL))) ]
     @ siteCalls "MoveLeader" (fun table -> moveLeader (MoveLeaderRequest(Table = table, NodeId = 1UL)))
 

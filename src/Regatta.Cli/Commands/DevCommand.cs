@@ -9,7 +9,7 @@ internal static class DevCommand
     public const string Table = "default";
 
     /// <summary>Nodes of a site unless --nodes says otherwise.</summary>
-    public const int DefaultNodes = 1;
+    public const int DefaultNodes = 3;
 
     public static Command Create(Surroundings surroundings)
     {
