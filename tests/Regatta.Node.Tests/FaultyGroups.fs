@@ -73,6 +73,20 @@ type FaultyGroup(inner: ITableGroup, behaviour: unit -> Behaviour) =
         member _.WaitForRevisionAsync(revision, token) = inner.WaitForRevisionAsync(revision, token)
         member _.DisposeAsync() = inner.DisposeAsync()
 
+        member _.MoveLeaderAsync(nodeId, token) =
+            match behaviour () with
+            | Works
+            | Endless -> inner.MoveLeaderAsync(nodeId, token)
+            | Refuses(_, reason) -> ValueTask<string | null>(reason: string | null)
+            | Hangs ->
+                ValueTask<string | null>(
+                    task {
+                        do! untilCancelled token
+                        token.ThrowIfCancellationRequested()
+                        return null
+                    }
+                )
+
         member _.ProposeAsync(command, token) =
             match behaviour () with
             | Works

@@ -31,10 +31,17 @@ let private moves =
           (moveLeader (MoveLeaderRequest(Table = t, NodeId = 7UL)))
       row
           "MoveLeader"
-          (Table(Refuses(GroupFailure.NoLeader, "The table's group has no leader that this node can reach.")))
-          "the leadership cannot be moved: the reason is said"
+          (Table(Refuses(GroupFailure.NoLeader, "node 1 does not take the leadership")))
+          "the node cannot lead at present"
           StatusCode.Unavailable
-          "The table's group has no leader that this node can reach."
+          "node 1 does not take the leadership"
+          (moveLeader (MoveLeaderRequest(Table = t, NodeId = 1UL)))
+      row
+          "MoveLeader"
+          (Table Hangs)
+          "the node does not lead within the deadline"
+          StatusCode.DeadlineExceeded
+          "the deadline passed: node 1 may yet get the leadership; look at the status"
           (moveLeader (MoveLeaderRequest(Table = t, NodeId = 1UL))) ]
     @ siteCalls "MoveLeader" (fun table -> moveLeader (MoveLeaderRequest(Table = table, NodeId = 1UL)))
 

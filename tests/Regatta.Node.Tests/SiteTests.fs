@@ -46,7 +46,7 @@ type internal ThreeNodes
         member _.Members = ImmutableArray.Create(1L, 2L, 3L)
         member _.HashAsync(node, _, revision, deadline) = hash node revision deadline
         member _.MoveLeaderAsync(_, node, deadline) = move node deadline
-        member _.DescribeAsync(node, _) = Task.FromResult(Member(Id = string node))
+        member _.DescribeAsync(_, _) = failtest "not asked for"
 
 let private service hash move (node: RunningNode) =
     SiteService(ThreeNodes(hash, move), node.Node.Served, CallDeadlines(TimeSpan.FromSeconds 30.0, TimeProvider.System))
