@@ -69,7 +69,8 @@ let private launch environment (arguments: string list) =
                     } }
     }
 
-let private dev (directory: string) = launch [] [ "dev"; "--base-port"; "0"; "--data-dir"; directory; "--log-level"; "ERROR" ]
+let private dev (directory: string) =
+    launch [] [ "dev"; "--nodes"; "1"; "--base-port"; "0"; "--data-dir"; directory; "--log-level"; "ERROR" ]
 
 let private inDirectory (body: string -> Task<unit>) =
     task {
@@ -122,7 +123,7 @@ let private damaged =
                 use output = new MemoryStream()
                 use errors = new Complaint("not ready: ")
                 use interrupt = new CancellationTokenSource()
-                let arguments = [| "dev"; "--base-port"; "0"; "--data-dir"; directory; "--log-level"; "ERROR" |]
+                let arguments = [| "dev"; "--nodes"; "1"; "--base-port"; "0"; "--data-dir"; directory; "--log-level"; "ERROR" |]
                 let running = CommandLine.RunAsync(arguments, Run.surroundings Run.plain output errors, interrupt.Token)
                 let! _ = Task.WhenAny(running :> Task, errors.Seen).WaitAsync patience
                 do! interrupt.CancelAsync()
@@ -159,7 +160,7 @@ let private three =
         (fun () ->
             inDirectory (fun directory ->
                 task {
-                    let run () = launch [] [ "dev"; "--nodes"; "3"; "--base-port"; "0"; "--data-dir"; directory; "--log-level"; "ERROR" ]
+                    let run () = launch [] [ "dev"; "--base-port"; "0"; "--data-dir"; directory; "--log-level"; "ERROR" ]
 
                     let endpoints (site: Running) =
                         [ for found in Regex.Matches(site.Announced, "^clients: (.*)$", RegexOptions.Multiline) -> found.Groups[1].Value ]

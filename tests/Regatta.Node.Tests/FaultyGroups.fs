@@ -100,11 +100,6 @@ type FaultyGroup(inner: ITableGroup, behaviour: unit -> Behaviour) =
                     }
                 )
 
-        member _.MoveLeaderAsync(node, token) =
-            match behaviour () with
-            | Refuses(_, reason) -> ValueTask<string | null> reason
-            | _ -> inner.MoveLeaderAsync(node, token)
-
         member _.ReadBarrierAsync token =
             match behaviour () with
             | Works

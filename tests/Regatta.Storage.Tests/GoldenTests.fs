@@ -160,7 +160,10 @@ let tests =
               isGolden "node-v2.json" (Encoding.UTF8.GetString bytes)
               let decode (bytes: byte array) = NodeIdentityFile.Decode("node.json", ReadOnlyMemory bytes)
               Expect.equal (decode (File.ReadAllBytes(file "node-v2.json"))) identity "identity"
-              let first = NodeIdentity(identity.Role, identity.NodeId, identity.History, identity.Store, NodeStanding.Member, ImmutableArray.Empty)
+
+              let first =
+                  NodeIdentity(identity.Role, identity.NodeId, identity.History, identity.Store, NodeStanding.Member, ImmutableArray.Empty)
+
               Expect.equal (decode (File.ReadAllBytes(file "node.json"))) first "format 1: a member"
 
               // White space may change; nothing that is said may.

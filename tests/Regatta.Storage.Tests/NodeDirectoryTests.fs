@@ -158,7 +158,8 @@ let private files =
                   Expect.equal directory.Identity.Standing NodeStanding.Member "a founder is a member"
                   Expect.throwsT<InvalidOperationException> (fun () -> directory.Join(history, ImmutableArray.Empty)) "once")
 
-              using (openInSite ()) (fun directory -> Expect.equal (directory.Identity.History, directory.Identity.Standing) (history, NodeStanding.Member) "stored"))
+              using (openInSite ()) (fun directory ->
+                  Expect.equal (directory.Identity.History, directory.Identity.Standing) (history, NodeStanding.Member) "stored"))
 
           test "a store that its site does not know from its founding recovers first" (fun scratch ->
               let path = scratch.Path "node"
