@@ -53,22 +53,35 @@ internal sealed class Durability
     /// <summary>Flushes, then runs <paramref name="behind"/> with what is on disk now, before another flush. Needs a reference on the database.</summary>
     internal void Flush(Action<AppliedState> behind)
     {
+        lock (_gate) behind(FlushCore());
+    }
+
+    /// <summary>
+    /// As <see cref="Flush"/>, but nothing is written either while <paramref name="behind"/> runs. Writers wait for the little that came while most of it was
+    /// flushed. Needs a reference on the database.
+    /// </summary>
+    /// <param name="writing">What writers hold. Whoever holds it must not ask for a flush.</param>
+    internal void FlushAll(Lock writing, Action<AppliedState> behind)
+    {
         lock (_gate)
         {
-            ThrowIfFailed();
-            AppliedState flushed;
-            try
-            {
-                _database.Flush();
-                flushed = Guard();
-            }
-            catch (StorageException e)
-            {
-                _failure ??= e.Message;
-                throw;
-            }
+            FlushCore();
+            lock (writing) behind(FlushCore());
+        }
+    }
 
-            behind(flushed);
+    private AppliedState FlushCore()
+    {
+        ThrowIfFailed();
+        try
+        {
+            _database.Flush();
+            return Guard();
+        }
+        catch (StorageException e)
+        {
+            _failure ??= e.Message;
+            throw;
         }
     }
 

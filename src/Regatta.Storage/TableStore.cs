@@ -224,7 +224,8 @@ public sealed class TableStore : ITableStore, IDisposable
         string full = Path.GetFullPath(directory);
         if (Path.Exists(full)) throw new IOException($"{full} exists: a checkpoint goes into a new directory");
         using DatabaseLease lease = _database.Lease();
-        _durability.Flush(flushed =>
+        // RocksDB flushes once more while it makes the copy: a write in between would be in the copy and not in what the copy says of itself.
+        _durability.FlushAll(_writing, flushed =>
         {
             string staging = TableDirectory.Stage(full);
             _database.Checkpoint(staging);

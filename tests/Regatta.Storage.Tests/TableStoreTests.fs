@@ -2,6 +2,8 @@ module Regatta.Storage.Tests.TableStoreTests
 
 open System
 open System.IO
+open System.Threading
+open System.Threading.Tasks
 open Expecto
 open Regatta.Core
 open Regatta.Storage
@@ -110,6 +112,24 @@ let tests =
               Expect.equal (Store.tryGet copy "a", copy.Revision) (Some "1", 1L) "copy"
               Store.put copy "a" "3"
               Expect.equal (Store.tryGet store "a", Store.tryGet copy "a") (Some "2", Some "3") "both live on")
+
+          test "a checkpoint made beside a writer holds what it says that it holds" (fun directory environment ->
+              use store = Store.openAt directory environment
+              use ending = new CancellationTokenSource()
+
+              let writing =
+                  Task.Run(fun () ->
+                      while not ending.IsCancellationRequested do
+                          Store.put store "a" (string store.Revision))
+
+              for number in 1..10 do
+                  let copy = $"{directory}-copy-{number}"
+                  store.Checkpoint copy
+                  use opened = Store.openAt copy environment
+                  Expect.equal opened.Applied (TableStore.ReadFlushed copy) "the state in the files, and the one that is written down"
+
+              ending.Cancel()
+              writing.GetAwaiter().GetResult())
 
           test "another incarnation is refused" (fun directory environment ->
               (Store.openAt directory environment).Dispose()
