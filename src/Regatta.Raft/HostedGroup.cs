@@ -4,7 +4,8 @@ namespace Regatta.Raft;
 
 /// <summary>
 /// A group as the layers above hold it: the same one for as long as the table is on this node, although what is behind it is made anew when its state is
-/// replaced by a snapshot or its consensus has died. In between, requests are refused as of a stopped group, and whoever waits goes on waiting.
+/// replaced by a snapshot or its consensus has died. Requests that come in between, and that nothing has happened of, wait for the new one; so does whoever
+/// waits for a revision.
 /// </summary>
 internal sealed class HostedGroup(TableGroup group) : ITableGroup
 {
@@ -25,10 +26,28 @@ internal sealed class HostedGroup(TableGroup group) : ITableGroup
 
     public GroupStatus Status => _current.Status;
 
-    public ValueTask<ProposalOutcome> ProposeAsync(TableCommand command, CancellationToken cancellationToken) =>
-        _current.ProposeAsync(command, cancellationToken);
+    public async ValueTask<ProposalOutcome> ProposeAsync(TableCommand command, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            TableGroup seen = _current;
+            ProposalOutcome outcome = await seen.ProposeAsync(command, cancellationToken).ConfigureAwait(false);
+            // "Stopped" says that nothing happened.
+            if (outcome.Failure != GroupFailure.Stopped || !await IsReplacedAsync(seen, cancellationToken).ConfigureAwait(false))
+                return outcome;
+        }
+    }
 
-    public ValueTask<BarrierOutcome> ReadBarrierAsync(CancellationToken cancellationToken) => _current.ReadBarrierAsync(cancellationToken);
+    public async ValueTask<BarrierOutcome> ReadBarrierAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            TableGroup seen = _current;
+            BarrierOutcome outcome = await seen.ReadBarrierAsync(cancellationToken).ConfigureAwait(false);
+            if (outcome.Failure != GroupFailure.Stopped || !await IsReplacedAsync(seen, cancellationToken).ConfigureAwait(false))
+                return outcome;
+        }
+    }
 
     public ValueTask<string?> MoveLeaderAsync(long nodeId, CancellationToken cancellationToken) => _current.MoveLeaderAsync(nodeId, cancellationToken);
 
@@ -74,5 +93,13 @@ internal sealed class HostedGroup(TableGroup group) : ITableGroup
             _ = swap.Task.Exception;
             throw;
         }
+    }
+
+    /// <summary>Whether there is another group now in the place of one that has stopped; waits for one that is being made.</summary>
+    private async ValueTask<bool> IsReplacedAsync(TableGroup seen, CancellationToken cancellationToken)
+    {
+        if (_swap is { } swap)
+            await swap.Task.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return _current != seen && !cancellationToken.IsCancellationRequested;
     }
 }

@@ -25,6 +25,7 @@ let main argv =
               BatcherCancellationTests.tests
               BarrierTests.tests
               TableGroupLifecycleTests.tests
+              HostedGroupTests.tests
               TableGroupFailureTests.tests
               TableGroupFlushTests.tests
               TableGroupReadTests.tests

@@ -1,0 +1,42 @@
+/// What requests meet while a group is replaced by another one.
+module Regatta.Raft.Tests.HostedGroupTests
+
+open System.Threading
+open System.Threading.Tasks
+open Expecto
+open Regatta.Raft
+open Regatta.Raft.Tests.Fixtures
+open Regatta.Raft.Tests.GroupCalls
+open Regatta.Raft.Tests.GroupLife
+
+let tests =
+    testList
+        "a group that is replaced"
+        [ taskCase "reads and writes that come in between are served by the new one"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+                  use life = new Life(directory.Path, Disk())
+                  let! first = life.Start()
+                  let hosted = HostedGroup first
+                  let stopped = TaskCompletionSource TaskCreationOptions.RunContinuationsAsynchronously
+                  let goOn = TaskCompletionSource TaskCreationOptions.RunContinuationsAsynchronously
+
+                  let swap =
+                      hosted.SwapAsync(fun () ->
+                          task {
+                              stopped.SetResult()
+                              do! goOn.Task
+                              return! life.Start()
+                          })
+
+                  do! soon stopped.Task
+                  let reading = hosted.ReadBarrierAsync(CancellationToken.None).AsTask()
+                  let writing = put hosted "key" "value"
+                  goOn.SetResult()
+                  do! soon swap
+                  let! read = soonResult reading
+                  Expect.isTrue read.Succeeded $"the barrier: {read.Reason}"
+                  let! _ = soonResult writing
+                  Expect.equal hosted.Reader.Revision 1L "the write is there, once"
+              } ]
