@@ -7,9 +7,6 @@ namespace Regatta.Node;
 /// <summary>Opens the groups of a node as its options say.</summary>
 internal static class GroupHosting
 {
-    // What a node that was away for a moment can be given without a snapshot.
-    private const long LogKeptForOthers = 64L << 20;
-
     public static async Task<IGroupHost> OpenAsync(
         NodeDirectory directory, NodeOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken) =>
         await GroupHost.OpenAsync(directory, Options(options), loggers, time, cancellationToken);
@@ -17,7 +14,7 @@ internal static class GroupHosting
     private static GroupHostOptions Options(NodeOptions options) => new()
     {
         Log = options.Log,
-        Groups = options.HasOtherNodes ? options.Groups with { RetainedLogBytes = Math.Max(options.Groups.RetainedLogBytes, LogKeptForOthers) } : options.Groups,
+        Groups = options.HasOtherNodes ? options.Groups : options.Groups with { RetainedLogBytes = 0 },
         Site = options.HasOtherNodes
             ? new SiteOptions
             {

@@ -90,7 +90,7 @@ public sealed record NodeOptions
 
     public long MaxReplyBytesInFlight { get; init; } = 256L << 20;
 
-    public GroupOptions Groups { get; init; } = new();
+    public GroupOptions Groups { get; init; } = new() { RetainedLogBytes = 64L << 20 };
 
     public RaftLogOptions Log { get; init; } = new();
 

@@ -36,7 +36,7 @@ public static partial class OptionCatalog
         Ranged("raft.flush-interval", OptionKinds.Duration, o => o.Groups.FlushInterval, (o, v) => o with { Groups = o.Groups with { FlushInterval = v } },
             Millisecond, TimeSpan.FromDays(1), "After how long a table is flushed that is written to little, so that its log can be cut."),
         Ranged("raft.retained-log-bytes", OptionKinds.Bytes, o => o.Groups.RetainedLogBytes, (o, v) => o with { Groups = o.Groups with { RetainedLogBytes = v } },
-            0, TiB, "How much log stays behind what a table's files cover, for other nodes that lag."),
+            0, TiB, "How much log stays behind what a table's files cover, so that a node that was away needs no snapshot; a node without others keeps none."),
     ];
 
     // Nodes draw their time from the range, so that they rarely stand at once.
