@@ -17,5 +17,7 @@ let main argv =
               PowerLossTests.tests
               CorruptionTests.tests
               RealDataTests.tests
-              SiteKillTests.tests ])
+              SiteKillTests.tests
+              SiteDiskTests.tests
+              SiteAwayTests.tests ])
         argv

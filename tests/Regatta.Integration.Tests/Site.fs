@@ -38,6 +38,20 @@ type Site(directoryOf: int -> string, options: string list) =
 
     static member All = List.init size id
     member _.Clients = clients
+    member _.Port(index: int) = ports[index].Clients
+
+    /// The tables that a node serves, by name; none while it does not answer.
+    member _.Tables(index: int) =
+        task {
+            try
+                let! status = clients[index].Status()
+                return status.Tables.Keys |> Seq.sort |> List.ofSeq
+            with :? RpcException ->
+                return []
+        }
+
+    /// What a node says of the table; None while it does not answer.
+    member _.Status(index: int) = statusOf index
 
     member site.Fail(what: string) : 'a =
         let outputs =
