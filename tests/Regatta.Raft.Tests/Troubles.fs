@@ -20,7 +20,7 @@ type Trouble =
     | CrashAll
     | Hold of node: int64 * fails: bool
     | Flush
-    | Resign of node: int64
+    | Move of node: int64 * target: int64
     | Restart
 
 type Troubles(site: Site, weather: Weather, groups: int64 list, seed: int) =
@@ -87,16 +87,16 @@ type Troubles(site: Site, weather: Weather, groups: int64 list, seed: int) =
 
     let choose () =
         match random.Next 100 with
-        | roll when roll < 18 -> Storm
-        | roll when roll < 28 -> Divide
-        | roll when roll < 36 -> Isolate
-        | roll when roll < 42 -> OneWay
+        | roll when roll < 16 -> Storm
+        | roll when roll < 23 -> Divide
+        | roll when roll < 30 -> Isolate
+        | roll when roll < 35 -> OneWay
         | roll when roll < 54 -> Heal
         | roll when roll < 66 -> Crash(draw site.Ids, chance 70)
         | roll when roll < 69 -> CrashAll
         | roll when roll < 80 -> Hold(draw site.Ids, chance 60)
         | roll when roll < 87 -> Flush
-        | roll when roll < 91 -> Resign(draw site.Ids)
+        | roll when roll < 91 -> Move(draw site.Ids, draw site.Ids)
         | _ -> Restart
 
     let run trouble =
@@ -138,12 +138,19 @@ type Troubles(site: Site, weather: Weather, groups: int64 list, seed: int) =
                 for node in site.Nodes do
                     for group in node.Groups do
                         do! group.MaintainAsync()
-            | Resign id ->
+            | Move(id, target) ->
                 match site.TryNode id |> Option.bind _.TryGroup(draw groups) with
                 | Some group ->
                     let request = ReadOnlyMemory(RaftMessages.Numbers(ReadOnlySpan [| draw site.Ids |]))
                     let! _ = group.Endpoint.HandleAsync(id, PeerMethod.Transfer, request, CancellationToken.None).AsTask()
                     ()
+                    use limit = new CancellationTokenSource(random.Next(50, 3000))
+
+                    try
+                        let! _ = (group :> ITableGroup).MoveLeaderAsync(target, limit.Token).AsTask()
+                        ()
+                    with :? OperationCanceledException ->
+                        ()
                 | None -> ()
             | Restart ->
                 for id in shuffled () do

@@ -23,6 +23,7 @@ let drawSky (random: Random) =
 
 /// Requests that may come twice: everything that Raft sends. A write is sent once, as the transport promises.
 let private mayRepeat (method: PeerMethod) = method <> PeerMethod.Propose && method <> PeerMethod.Transfer
+let private mayRepeat (method: PeerMethod) = method <> PeerMethod.Propose && method <> PeerMethod.Transfer && method <> PeerMethod.Campaign
 
 type private Draw =
     { Lost: bool
