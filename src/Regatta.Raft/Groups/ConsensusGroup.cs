@@ -16,14 +16,14 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
     private readonly EntryLog _entries;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private volatile bool _isTransfer;
+    private volatile int _campaigns;
 
     [SetsRequiredMembers]
     public ConsensusGroup(GroupLog log, long groupId, GroupSetting setting, ILogger logger)
         : base(new Configuration(setting.Options, setting.Members.Stands(groupId)))
     {
         AuditTrail = log;
-        MemberContext context = new(setting.Members.Ids.Length, () => Leader, () => _isTransfer, setting.Options, setting.Time);
+        MemberContext context = new(setting.Members.Ids.Length, () => Leader, () => _campaigns != 0, setting.Options, setting.Time);
         _members = [.. setting.Members.Ids.Select(id => new GroupMember(groupId, id, setting.Members.Peer(id), context))];
         _entries = log.Entries;
         _time = setting.Time;
@@ -85,8 +85,10 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
     /// <returns>Whether this node leads now, or did not get there in time.</returns>
     public async Task<bool> CampaignAsync(TimeSpan time, CancellationToken token)
     {
+        // Asked twice: the time-out that it borrows must not be taken for the usual one.
+        if (Interlocked.Exchange(ref _campaigns, 1) != 0)
+            return Leads;
         long began = _time.GetTimestamp();
-        _isTransfer = true;
         try
         {
             while (true)
@@ -101,7 +103,7 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
         }
         finally
         {
-            _isTransfer = false;
+            _campaigns = 0;
         }
     }
 
@@ -119,7 +121,8 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
         {
             ElectionTimeoutMilliseconds(this) = (int)CampaignStart.TotalMilliseconds;
             if (await EnableStandbyModeAsync(token).ConfigureAwait(false))
-                await RevertToNormalModeAsync(token).ConfigureAwait(false);
+                // Not to be cancelled: a node that stays in that mode never stands again.
+                await RevertToNormalModeAsync(CancellationToken.None).ConfigureAwait(false);
         }
         finally
         {
