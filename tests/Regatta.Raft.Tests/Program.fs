@@ -35,6 +35,7 @@ let main argv =
               GroupHostCrashTests.tests
               SetAsideTests.tests
               SiteTests.tests
+              CommitGuardTests.tests
               RandomSiteTests.tests
               PeerNetworkTests.tests
               PeerSendingTests.tests

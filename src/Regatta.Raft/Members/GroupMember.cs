@@ -74,12 +74,9 @@ internal sealed class GroupMember(long groupId, long nodeId, IPeer? peer, Member
     {
         byte[] request = RaftMessages.EncodeAppend<TEntry, TList>(term, entries, prevLogIndex, prevLogTerm, commitIndex);
         AppendReply reply = RaftMessages.DecodeAppendReply(await CallAsync(PeerMethod.Append, request, context.Options.AppendTimeout, token).ConfigureAwait(false));
-        HeartbeatResult result = reply.Result;
-        // DotNext commits by the median of the replies it has. With more than three members two of three replies are no majority: one that
-        // holds less than the round was about must not count as an index.
-        if (result == HeartbeatResult.ReplicatedWithLeaderTerm && context.MembersCount > 3 && entries is EntryBatch { IsShort: true })
-            result = HeartbeatResult.Replicated;
-        return new Result<ReplicationStatus> { Term = reply.Term, Value = new ReplicationStatus { Result = result, LastIndex = reply.LastIndex } };
+        bool isShort = entries is EntryBatch { IsShort: true };
+        long lastTerm = entries.Count > 0 ? entries[^1].Term : prevLogTerm;
+        return new Result<ReplicationStatus> { Term = reply.Term, Value = new ReplicationStatus { Result = Counted(reply.Result, isShort, lastTerm == term), LastIndex = reply.LastIndex } };
     }
 
     /// <summary>Tells the member that it needs the state up to the cut; it fetches that by itself and is not up to date meanwhile.</summary>
@@ -105,6 +102,14 @@ internal sealed class GroupMember(long groupId, long nodeId, IPeer? peer, Member
     public void Dispose()
     {
     }
+
+    /// <summary>
+    /// DotNext commits by the median of the replies that it has. With more than three members two of three replies are no majority: one that holds less than the round was about must
+    /// not count as an index. And nothing counts that does not end in an entry of this term (Raft, section 5.4.2): a member says so of a batch that is cut short,
+    /// but DotNext's answer to that is true for ever once it was true.
+    /// </summary>
+    private HeartbeatResult Counted(HeartbeatResult result, bool isShort, bool isOfThisTerm) =>
+        result == HeartbeatResult.ReplicatedWithLeaderTerm && ((isShort && context.MembersCount > 3) || !isOfThisTerm) ? HeartbeatResult.Replicated : result;
 
     private async Task<ReadOnlyMemory<byte>> CallAsync(PeerMethod method, byte[] request, TimeSpan timeout, CancellationToken token)
     {
