@@ -51,19 +51,16 @@ internal sealed class GroupMember(long groupId, long nodeId, IPeer? peer, Member
 
     public async Task<Result<bool>> VoteAsync(long term, long lastLogIndex, long lastLogTerm, CancellationToken token)
     {
-        if (peer is null)
-            return new Result<bool> { Term = term, Value = true };
-        byte[] request = RaftMessages.Encode(new VoteRequest(term, lastLogIndex, lastLogTerm, context.IsTransfer()));
-        (long theirs, long answer) = RaftMessages.DecodeVoteReply(await CallAsync(PeerMethod.Vote, request, context.Options.VoteTimeout, token).ConfigureAwait(false));
+        VoteRequest question = new(term, lastLogIndex, lastLogTerm, context.IsTransfer());
+        (long theirs, long answer) = await AskAsync(context.Votes, PeerMethod.Vote, question, (term, 1), static answer => answer == 1, token).ConfigureAwait(false);
         return new Result<bool> { Term = theirs, Value = answer == 1 };
     }
 
     public async Task<Result<PreVoteResult>> PreVoteAsync(long term, long lastLogIndex, long lastLogTerm, CancellationToken token)
     {
-        if (peer is null)
-            return new Result<PreVoteResult> { Term = term, Value = PreVoteResult.Accepted };
-        byte[] request = RaftMessages.Encode(new VoteRequest(term + 1, lastLogIndex, lastLogTerm, context.IsTransfer()));
-        (long theirs, long answer) = RaftMessages.DecodeVoteReply(await CallAsync(PeerMethod.PreVote, request, context.Options.VoteTimeout, token).ConfigureAwait(false));
+        const long Accepted = (long)PreVoteResult.Accepted;
+        VoteRequest question = new(term + 1, lastLogIndex, lastLogTerm, context.IsTransfer());
+        (long theirs, long answer) = await AskAsync(context.PreVotes, PeerMethod.PreVote, question, (term, Accepted), static answer => answer == Accepted, token).ConfigureAwait(false);
         return new Result<PreVoteResult> { Term = theirs, Value = (PreVoteResult)answer };
     }
 
@@ -111,11 +108,31 @@ internal sealed class GroupMember(long groupId, long nodeId, IPeer? peer, Member
     private HeartbeatResult Counted(HeartbeatResult result, bool isShort, bool isOfThisTerm) =>
         result == HeartbeatResult.ReplicatedWithLeaderTerm && ((isShort && context.MembersCount > 3) || !isOfThisTerm) ? HeartbeatResult.Replicated : result;
 
-    private async Task<ReadOnlyMemory<byte>> CallAsync(PeerMethod method, byte[] request, TimeSpan timeout, CancellationToken token)
+    private async Task<(long Term, long Answer)> AskAsync(
+        Ballots ballots, PeerMethod method, VoteRequest question, (long Term, long Answer) own, Func<long, bool> isFor, CancellationToken token)
+    {
+        Ballot ballot = ballots.Ask(nodeId);
+        (long Term, long Answer) reply = own;
+        try
+        {
+            if (peer is not null)
+                reply = RaftMessages.DecodeVoteReply(await CallAsync(method, RaftMessages.Encode(question), context.Options.VoteTimeout, token, ballot.Decided).ConfigureAwait(false));
+        }
+        catch (MemberUnavailableException)
+        {
+            ballot.Count(isFor: false);
+            throw;
+        }
+
+        ballot.Count(isFor(reply.Answer));
+        return reply;
+    }
+
+    private async Task<ReadOnlyMemory<byte>> CallAsync(PeerMethod method, byte[] request, TimeSpan timeout, CancellationToken token, CancellationToken pointless = default)
     {
         if (peer is null)
             throw new InvalidOperationException($"Node {nodeId} was about to send a Raft message to itself.");
-        using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(token);
+        using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(token, pointless);
         using ITimer timer = context.Time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), deadline, timeout, Timeout.InfiniteTimeSpan);
         try
         {
@@ -135,4 +152,9 @@ internal sealed class GroupMember(long groupId, long nodeId, IPeer? peer, Member
 /// <summary>What the members of a group share.</summary>
 /// <param name="MembersCount">Members of the group, this node included.</param>
 /// <param name="IsTransfer">This node stands for election because the leader has asked it to.</param>
-internal sealed record MemberContext(int MembersCount, Func<GroupMember?> Leader, Func<bool> IsTransfer, GroupOptions Options, TimeProvider Time);
+internal sealed record MemberContext(int MembersCount, Func<GroupMember?> Leader, Func<bool> IsTransfer, GroupOptions Options, TimeProvider Time)
+{
+    public Ballots PreVotes { get; } = new(MembersCount);
+
+    public Ballots Votes { get; } = new(MembersCount);
+}
