@@ -36,6 +36,7 @@ let main argv =
               SetAsideTests.tests
               SiteTests.tests
               CommitGuardTests.tests
+              CatchUpTests.tests
               RandomSiteTests.tests
               PeerNetworkTests.tests
               PeerSendingTests.tests

@@ -23,7 +23,7 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
         : base(new Configuration(setting.Options, setting.Members.Stands(groupId)))
     {
         AuditTrail = log;
-        MemberContext context = new(setting.Members.Ids.Length, () => Leader, () => _campaigns != 0, setting.Options, setting.Time);
+        MemberContext context = new(setting.Members.Ids.Length, () => Leader, () => _campaigns != 0, ForceRound, setting.Options, setting.Time);
         _members = [.. setting.Members.Ids.Select(id => new GroupMember(groupId, id, setting.Members.Peer(id), context))];
         _entries = log.Entries;
         _time = setting.Time;
@@ -76,6 +76,7 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
 
     public async ValueTask<AppendReply> OnAppendAsync(long from, AppendRequest request, CancellationToken token)
     {
+        request = BehindCut(request);
         Result<ReplicationStatus> reply = await AppendEntriesAsync(
             GroupMember.IdOf(from), request.Term, new ReceivedEntries(request.Entries), request.PreviousIndex, request.PreviousTerm, request.Commit, 0, token).ConfigureAwait(false);
         return new AppendReply(reply.Term, reply.Value.Result, reply.Value.LastIndex);
@@ -105,6 +106,36 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
         {
             _campaigns = 0;
         }
+    }
+
+    /// <summary>The leader begins a round at once, or as soon as the one that runs is over, instead of with the next heartbeat. Nothing on others.</summary>
+    public void ForceRound() => _ = ForceRoundAsync();
+
+    private async Task ForceRoundAsync()
+    {
+        try
+        {
+            await ForceReplicationAsync(LifecycleToken).ConfigureAwait(false);
+        }
+        catch (Exception)
+        {
+            // No longer the leader, or stopping: then it is another's to tell.
+        }
+    }
+
+    /// <summary>
+    /// What a leader sends of entries that are cut here, it need not have sent: they are committed and applied. But this log knows no terms below its cut, so DotNext
+    /// would find that the entry before the first is another one, and refuse for ever: behind a snapshot, say, that is newer than the leader's own cut.
+    /// </summary>
+    private AppendRequest BehindCut(in AppendRequest request)
+    {
+        (long cut, long cutTerm) = _entries.Cut;
+        if (request.PreviousIndex >= cut)
+            return request;
+        int known = (int)Math.Min(cut - request.PreviousIndex, request.Entries.Length);
+        // The entry at the cut is still compared if it was sent.
+        long term = request.PreviousIndex + known == cut ? request.Entries[known - 1].Term : cutTerm;
+        return request with { PreviousIndex = cut, PreviousTerm = term, Entries = request.Entries[known..] };
     }
 
     /// <summary>

@@ -241,19 +241,7 @@ internal sealed partial class TableGroup : ITableGroup
     private void TellCommit()
     {
         if (!_setting.Members.IsAlone && Leads())
-            _ = ForceRoundAsync();
-    }
-
-    private async Task ForceRoundAsync()
-    {
-        try
-        {
-            await _consensus.ForceReplicationAsync(_stopToken).ConfigureAwait(false);
-        }
-        catch (Exception)
-        {
-            // No longer the leader, or stopping: then it is another's to tell.
-        }
+            _consensus.ForceRound();
     }
 
     private ProposalOutcome? Refusal()

@@ -33,6 +33,16 @@ internal sealed partial class EntryLog(RaftLogStore store, long group)
 
     public long Commit => Volatile.Read(ref _commit);
 
+    /// <summary>Entries up to this one are not in the log any more; and the term of that one.</summary>
+    public (long Index, long Term) Cut
+    {
+        get
+        {
+            lock (_gate)
+                return (_hard.CutIndex, _hard.CutTerm);
+        }
+    }
+
     public LogBounds Bounds
     {
         get

@@ -73,6 +73,9 @@ internal sealed class GroupMember(long groupId, long nodeId, IPeer? peer, Member
         AppendReply reply = RaftMessages.DecodeAppendReply(await CallAsync(PeerMethod.Append, request, context.Options.AppendTimeout, token).ConfigureAwait(false));
         bool isShort = entries is EntryBatch { IsShort: true };
         long lastTerm = entries.Count > 0 ? entries[^1].Term : prevLogTerm;
+        // DotNext begins a round when somebody writes or a heartbeat is due: a member that lags would get one batch, or one step back, per heartbeat.
+        if (reply.Term <= term && (isShort || reply.Result == HeartbeatResult.Rejected))
+            context.Lags();
         return new Result<ReplicationStatus> { Term = reply.Term, Value = new ReplicationStatus { Result = Counted(reply.Result, isShort, lastTerm == term), LastIndex = reply.LastIndex } };
     }
 
@@ -152,7 +155,8 @@ internal sealed class GroupMember(long groupId, long nodeId, IPeer? peer, Member
 /// <summary>What the members of a group share.</summary>
 /// <param name="MembersCount">Members of the group, this node included.</param>
 /// <param name="IsTransfer">This node stands for election because the leader has asked it to.</param>
-internal sealed record MemberContext(int MembersCount, Func<GroupMember?> Leader, Func<bool> IsTransfer, GroupOptions Options, TimeProvider Time)
+/// <param name="Lags">A member has answered and does not have all of the log yet.</param>
+internal sealed record MemberContext(int MembersCount, Func<GroupMember?> Leader, Func<bool> IsTransfer, Action Lags, GroupOptions Options, TimeProvider Time)
 {
     public Ballots PreVotes { get; } = new(MembersCount);
 
