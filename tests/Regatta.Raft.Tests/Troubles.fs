@@ -141,9 +141,6 @@ type Troubles(site: Site, weather: Weather, groups: int64 list, seed: int) =
             | Move(id, target) ->
                 match site.TryNode id |> Option.bind _.TryGroup(draw groups) with
                 | Some group ->
-                    let request = ReadOnlyMemory(RaftMessages.Numbers(ReadOnlySpan [| draw site.Ids |]))
-                    let! _ = group.Endpoint.HandleAsync(id, PeerMethod.Transfer, request, CancellationToken.None).AsTask()
-                    ()
                     use limit = new CancellationTokenSource(random.Next(50, 3000))
 
                     try

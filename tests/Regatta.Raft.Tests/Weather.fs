@@ -22,7 +22,6 @@ let drawSky (random: Random) =
       MaxDelay = random.Next(2, 80) }
 
 /// Requests that may come twice: everything that Raft sends. A write is sent once, as the transport promises.
-let private mayRepeat (method: PeerMethod) = method <> PeerMethod.Propose && method <> PeerMethod.Transfer
 let private mayRepeat (method: PeerMethod) = method <> PeerMethod.Propose && method <> PeerMethod.Transfer && method <> PeerMethod.Campaign
 
 type private Draw =
