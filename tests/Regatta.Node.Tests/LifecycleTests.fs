@@ -113,6 +113,28 @@ let tests =
                   Expect.equal second.Node.ApiAddress address "the same port"
               })
 
+          Nodes.test "of a site of one is not started as one of several, nor the other way round" (fun () ->
+              task {
+                  use alone = new Scratch()
+                  let members = "raft.initial-members", "1=127.0.0.1:1,2=127.0.0.1:2,3=127.0.0.1:3"
+
+                  do!
+                      task {
+                          use! _ = Nodes.start alone.Path []
+                          ()
+                      }
+
+                  let! refusal = startFails alone.Path [ members ]
+                  Expect.stringContains refusal "belongs to a site of one node" "why"
+                  use together = new Scratch()
+
+                  using (Regatta.Storage.NodeDirectory.OpenInSite(together.Path, Regatta.Storage.NodeRole.Leader, 1L)) (fun directory ->
+                      directory.Join(Guid.NewGuid(), Collections.Immutable.ImmutableArray.Create(directory.Identity.Store)))
+
+                  let! refusal = startFails together.Path []
+                  Expect.stringContains refusal "belongs to a node of a site of several nodes" "why"
+              })
+
           Nodes.test "cuts calls off that do not end when it stops" (fun () ->
               task {
                   use scratch = new Scratch()

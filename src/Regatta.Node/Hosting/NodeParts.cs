@@ -118,16 +118,20 @@ internal sealed partial class NodeParts
         Readiness.MarkStarted(Groups);
     }
 
+    // A site's members never change: alone, a node would acknowledge what the others never hear of; among empty ones, nobody could confirm what it holds.
     private static NodeDirectory OpenDirectory(NodeOptions options)
     {
-        if (options.HasOtherNodes)
-            return NodeDirectory.OpenInSite(options.DataDirectory, NodeRole.Leader, options.RaftNodeId);
-        NodeDirectory directory = NodeDirectory.Open(options.DataDirectory, NodeRole.Leader, options.RaftNodeId, history: null);
-        if (directory.Identity.Founders.IsEmpty && directory.Identity.Standing == NodeStanding.Member)
+        NodeDirectory directory = options.HasOtherNodes
+            ? NodeDirectory.OpenInSite(options.DataDirectory, NodeRole.Leader, options.RaftNodeId)
+            : NodeDirectory.Open(options.DataDirectory, NodeRole.Leader, options.RaftNodeId, history: null);
+        NodeIdentity identity = directory.Identity;
+        bool isAlone = identity is { Standing: NodeStanding.Member, Founders.IsEmpty: true };
+        if (isAlone != options.HasOtherNodes || identity.Standing == NodeStanding.New)
             return directory;
         directory.Dispose();
-        throw new NodeStartException(
-            $"{options.DataDirectory} belongs to a node of a site of several nodes: give all of them in raft.initial-members. Alone it would acknowledge what the others never hear of.");
+        throw new NodeStartException(isAlone
+            ? $"{options.DataDirectory} belongs to a site of one node, and raft.initial-members names several: start it as one node, or give all of them empty data directories"
+            : $"{options.DataDirectory} belongs to a node of a site of several nodes: give all of them in raft.initial-members");
     }
 
     private async Task<Catalogue> StartTablesAsync(
