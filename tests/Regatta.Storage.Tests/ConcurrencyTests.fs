@@ -87,6 +87,10 @@ type private Reader(store: TableStore, seed: int) =
 
         if on then failtest "the scan has a key that was never written"
 
+/// On a thread of its own: on the pool, readers that never wait could keep the writer from getting one.
+let private onThread (work: unit -> unit) =
+    Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)
+
 let private write (store: TableStore) (random: Random) revisions =
     let mutable revision = store.Revision
 
@@ -116,7 +120,7 @@ let tests =
 
               let readers =
                   [| for at in 0..1 ->
-                         Task.Run(fun () ->
+                         onThread (fun () ->
                              let reader = Reader(store, Seed.current + at)
 
                              while not written.IsCancellationRequested do
@@ -129,7 +133,7 @@ let tests =
                                  counted[at] <- counted[at] + 500L) |]
 
               let writing =
-                  Task.Run(fun () ->
+                  onThread (fun () ->
                       let random = Random(Seed.current + 7)
 
                       try
