@@ -113,6 +113,24 @@ let private failover =
                           Expect.equal (get group $"key{number}") (Some($"{number}", number)) $"round {round}"
               }
 
+          taskCase "who waits for a leader that stands still need not wait longer than until there is another one"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+                  use site = new Site(directory.Path, 3, [ 7L ], quickWith (TimeSpan.FromMinutes 10.))
+                  do! site.Start()
+                  let! leader = site.Leader(7L, site.Ids)
+                  let follower = site.Node((others site leader).Head).Group 7L
+                  let! _ = put follower "before" "1"
+                  site.Wires.Decide <- fun from target _ -> if from = leader || target = leader then Wires.Held else Wires.Delivered
+                  let reading = barrier follower
+                  let! write = propose follower "held" "1"
+                  Expect.equal write.Failure GroupFailure.Unknown "nobody knows what the old leader did with the write"
+                  let! read = reading
+                  Expect.isTrue read.Succeeded $"the read is put to the new leader: {read.Reason}"
+                  site.Wires.Decide <- fun _ _ _ -> Wires.Delivered
+              }
+
           taskCase "a leader that is cut off acknowledges nothing and confirms no read; its entries give way"
           <| fun () ->
               task {

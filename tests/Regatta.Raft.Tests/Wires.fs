@@ -11,6 +11,8 @@ open Regatta.Raft
 type Fate =
     | Delivered
     | Lost
+    /// Never answered: the other node stands still, and its connection is there.
+    | Held
 
 /// How calls travel when they do not simply arrive: runs `deliver`, which is the call at its target, as often as the network wants to.
 type Carrier =
@@ -66,6 +68,8 @@ type Wires() =
         =
         task {
             let arrives () = wires.IsUp(from, target) && wires.Decide from target method = Delivered
+
+            if wires.Decide from target method = Held then do! Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, token)
 
             if not (arrives ()) then raise (PeerUnavailableException(target, false, "the link is cut"))
 

@@ -6,7 +6,7 @@ namespace Regatta.Raft;
 /// How a node that does not lead a group serves requests that need the leader: it sends them there. Waits for a leader for a bounded time; a request that
 /// may have had an effect is never sent twice.
 /// </summary>
-internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long> leaderNodeId, AppliedProgress progress)
+internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long> leaderNodeId, LeaderTenure tenure, AppliedProgress progress)
 {
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(20);
 
@@ -59,9 +59,10 @@ internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long>
     /// <returns>Null: nothing happened, and another leader may be found.</returns>
     private async Task<ProposalOutcome?> TryProposeAsync(IPeer leader, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
     {
+        using CancellationTokenSource limit = WhileItLeads(leader, cancellationToken);
         try
         {
-            ReadOnlyMemory<byte> reply = await leader.CallAsync(groupId, PeerMethod.Propose, request, cancellationToken).ConfigureAwait(false);
+            ReadOnlyMemory<byte> reply = await leader.CallAsync(groupId, PeerMethod.Propose, request, limit.Token).ConfigureAwait(false);
             (GroupFailure failure, string? reason, ReadOnlyMemory<byte> answer) = RaftMessages.DecodeOutcome(reply);
             if (failure is GroupFailure.NoLeader or GroupFailure.Stopped)
                 return null;
@@ -78,6 +79,10 @@ internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long>
         catch (Exception e) when (e is PeerUnavailableException or PeerCallException or InvalidDataException)
         {
             return ProposalOutcome.Failed(GroupFailure.Unknown, $"The write was handed to the table's leader, and what became of it is not known: {e.Message}");
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return ProposalOutcome.Failed(GroupFailure.Unknown, "The write was handed to the table's leader, and another node took over before it answered.");
         }
         catch (OperationCanceledException)
         {
@@ -100,15 +105,20 @@ internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long>
 
     private async Task<long?> TryReadIndexAsync(IPeer leader, CancellationToken cancellationToken)
     {
+        using CancellationTokenSource limit = WhileItLeads(leader, cancellationToken);
         try
         {
-            ReadOnlyMemory<byte> reply = await leader.CallAsync(groupId, PeerMethod.ReadIndex, default, cancellationToken).ConfigureAwait(false);
+            ReadOnlyMemory<byte> reply = await leader.CallAsync(groupId, PeerMethod.ReadIndex, default, limit.Token).ConfigureAwait(false);
             (GroupFailure failure, _, ReadOnlyMemory<byte> answer) = RaftMessages.DecodeOutcome(reply);
             return failure == GroupFailure.None ? RaftMessages.DecodePair(answer).First : null;
         }
-        catch (Exception e) when (e is PeerUnavailableException or PeerCallException or InvalidDataException)
+        catch (Exception e) when (e is PeerUnavailableException or PeerCallException or InvalidDataException
+            or OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
             return null;
         }
     }
+
+    private CancellationTokenSource WhileItLeads(IPeer leader, CancellationToken cancellationToken) =>
+        CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, tenure.Over(leader.NodeId));
 }

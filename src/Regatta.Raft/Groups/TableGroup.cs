@@ -55,7 +55,9 @@ internal sealed partial class TableGroup : ITableGroup
         _batcher = new Batcher(setting.Options, ReplicateAsync, Refusal, TellCommit);
         _leaderBarrier = new ReadBarrier(ConfirmAsync);
         _barrier = setting.Members.IsAlone ? _leaderBarrier : new ReadBarrier(CatchUpAsync);
-        _leader = new LeaderCalls(spec.GroupId, setting, () => _consensus.LeaderNodeId, _progress);
+        LeaderTenure tenure = new();
+        _consensus.LeaderChanged += (_, leader) => tenure.Begin(leader?.NodeId ?? 0);
+        _leader = new LeaderCalls(spec.GroupId, setting, () => _consensus.LeaderNodeId, tenure, _progress);
         _transfer = new LeaderTransfer(spec.GroupId, setting, () => _consensus.LeaderNodeId, Leads, _batcher);
         Endpoint = new GroupEndpoint(_consensus, entries, _progress, _transfer, ProposeAsLeaderAsync, _leaderBarrier.WaitAsync, (leader, index) => setting.NeedSnapshot(new SnapshotNeed(spec.GroupId, leader, index)));
     }
