@@ -2,7 +2,6 @@ namespace Regatta.Integration.Tests
 
 open System
 open System.Collections.Generic
-open System.Threading
 open System.Threading.Tasks
 open Grpc.Core
 
@@ -22,28 +21,35 @@ module Readers =
     /// A node that does not answer is asked again after this.
     let pause = TimeSpan.FromMilliseconds 20.0
 
-    /// Each reader's reads, once `running` is told to stop.
+    /// None when the node refused it, or did not answer in time.
+    let once (clients: Client array) (node: int) (key: string) (running: Running) =
+        task {
+            let floor = running.Acknowledged.Highest
+
+            try
+                let! revision, found = clients[node].Get(key, true)
+
+                return Some { Node = node + 1; Key = key; Floor = floor; Revision = revision; Found = found }
+            with :? RpcException ->
+                return None
+        }
+
+    /// Each reader's reads, once `running` is told to stop. A reader stays with a node: with random ones all of them would soon wait for one that stands still.
     let start (seed: int) count (clients: Client array) (keys: string array) (running: Running) =
-        let read (draw: Random) =
+        let read reader =
             task {
+                let draw = Random(seed + reader)
                 let reads = List<Read>()
 
                 while not running.Stopping.IsCancellationRequested do
-                    let node = draw.Next clients.Length
-                    let key = keys[draw.Next keys.Length]
-                    let floor = running.Acknowledged.Highest
-
-                    try
-                        let! revision, found = clients[node].Get(key, true)
-
-                        reads.Add { Node = node + 1; Key = key; Floor = floor; Revision = revision; Found = found }
-                    with :? RpcException ->
-                        do! Task.Delay(pause, TimeProvider.System)
+                    match! once clients (reader % clients.Length) keys[draw.Next keys.Length] running with
+                    | Some read -> reads.Add read
+                    | None -> do! Task.Delay(pause, TimeProvider.System)
 
                 return List.ofSeq reads
             }
 
-        let readers = Array.init count (fun reader -> Task.Run<Read list>(fun () -> read (Random(seed + 1000 + reader))))
+        let readers = Array.init count (fun reader -> Task.Run<Read list>(fun () -> read reader))
 
         task {
             let! all = Task.WhenAll readers

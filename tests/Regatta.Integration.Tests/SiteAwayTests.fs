@@ -25,7 +25,7 @@ let private wipedNodes =
             let directory index = scratch.Sub $"node-{index + 1}"
             use site = new Site(directory, [])
             let draw = Random Seed.current
-            let load = SiteLoad(site, { Workers = 8; KeysPerWorker = 20; MaxValueBytes = 10_000 }, 4)
+            let load = SiteLoad(site, { Workers = 8; KeysPerWorker = 20; MaxValueBytes = 10_000 }, 6)
             do! site.StartAll()
             let wipes = Scale.pick 4 40
             let mutable again = 0
@@ -106,7 +106,7 @@ let private awayForLong =
             use scratch = new Scratch()
             use site = new Site((fun index -> scratch.Sub $"node-{index + 1}"), eager)
             let draw = Random Seed.current
-            let load = SiteLoad(site, { Workers = 8; KeysPerWorker = 20; MaxValueBytes = 10_000 }, 4)
+            let load = SiteLoad(site, { Workers = 8; KeysPerWorker = 20; MaxValueBytes = 10_000 }, 6)
             do! site.StartAll()
             do! create site.Clients[0] "t00"
             let absences = Scale.pick 2 20

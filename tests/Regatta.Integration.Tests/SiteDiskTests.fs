@@ -12,7 +12,7 @@ let private patience = TimeSpan.FromSeconds 120.0
 type private Disked(draw: Random) =
     let disks = List.init 3 (fun _ -> new Ext4Disk(1024))
     let site = new Site((fun index -> Path.Combine(disks[index].Path, "data")), [])
-    let load = SiteLoad(site, size, 4)
+    let load = SiteLoad(site, size, 6)
 
     member _.Site = site
     member _.Load = load

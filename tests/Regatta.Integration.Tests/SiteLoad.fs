@@ -13,6 +13,7 @@ type SiteLoad(site: Site, size: WorkloadSize, readers: int) =
     let mutable state = TableState.empty
     let mutable opened = []
     let mutable under: (Running * Task<Read list>) option = None
+    let mutable aimed: Task<Read option> list = []
     let mutable rounds = 0
     let mutable reads = 0
     let mutable dumps = 0
@@ -34,7 +35,7 @@ type SiteLoad(site: Site, size: WorkloadSize, readers: int) =
             let running = workload.Start(access, state, threshold)
             let used = [| for worker in 0 .. size.Workers - 1 -> $"w{worker:d3}/k000" |]
             let keys = Seq.append used (Map.keys state.Keys) |> Seq.distinct |> Array.ofSeq
-            let reading = Readers.start (Seed.current + rounds) readers site.Clients keys running
+            let reading = Readers.start (Seed.current + 1000 * rounds) readers site.Clients keys running
             under <- Some(running, reading)
             do! running.Loaded
         }
@@ -50,6 +51,11 @@ type SiteLoad(site: Site, size: WorkloadSize, readers: int) =
                 return site.Fail $"no write was acknowledged within {limit} after {since}"
         }
 
+    /// Begins reads on one node now, which the round's end waits for.
+    member _.ReadOn(index: int, count: int) =
+        let key reader = $"w{reader % size.Workers:d3}/k000"
+        aimed <- List.init count (fun reader -> Readers.once site.Clients index (key reader) (running ())) @ aimed
+
     /// So many more writes.
     member _.More(count: int) =
         let acknowledged = running().Acknowledged
@@ -64,6 +70,9 @@ type SiteLoad(site: Site, size: WorkloadSize, readers: int) =
                 running.Stop()
                 let! calls = running.Finished
                 let! seen = reading
+                let! answers = Task.WhenAll aimed
+                let seen = seen @ (answers |> Seq.choose id |> List.ofSeq)
+                aimed <- []
                 under <- None
                 let! _ = site.Agree()
                 let! found = site.Clients[0].Dump()
