@@ -17,24 +17,22 @@ let private megabyte = String('x', 1_200_000)
 
 let private signal () = TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)
 
-/// A member that holds what it is sent until `back` is set; then it takes two messages, and hangs at the next one.
-let private laggard (back: Task) (took: unit -> unit) (stuck: TaskCompletionSource) =
+/// A member that is not there until `isBack`; then it takes three messages, and hangs at the next one.
+let private laggard (isBack: unit -> bool) (took: unit -> unit) (stuck: TaskCompletionSource) =
     let mutable taken = 0
 
     { willing with
         Append =
             fun request ->
-                task {
-                    do! back
-
-                    if taken = 2 then
-                        stuck.TrySetResult() |> ignore
-                        return! hangs
-                    else
-                        taken <- taken + 1
-                        took ()
-                        return! accepts request
-                } }
+                if not (isBack ()) then
+                    gone 4L
+                elif taken = 3 then
+                    stuck.TrySetResult() |> ignore
+                    hangs
+                else
+                    taken <- taken + 1
+                    took ()
+                    accepts request }
 
 /// Members 2 and 3 have everything and member 4 nothing but the first entry, when one more is written. Node 1 and member 2 have that, member 4 answers to a batch that
 /// is cut short, and the others have not answered when it does; then they are gone.
@@ -51,7 +49,7 @@ let private behind (stage: Stage) (count: int) =
             ()
 
         let committed = stage.Group.Entries.Commit
-        let back, here, stuck, released = signal (), signal (), signal (), signal ()
+        let stuck, released = signal (), signal ()
 
         let absent =
             { willing with
@@ -78,22 +76,11 @@ let private behind (stage: Stage) (count: int) =
         for other in unheard do
             stage.Plays(other, absent)
 
-        stage.Plays(4L, laggard back.Task release stuck)
-
-        stage.Plays(
-            2L,
-            { willing with
-                Append =
-                    fun request ->
-                        if last request > committed then here.TrySetResult() |> ignore
-
-                        accepts request }
-        )
+        // Each of the three messages is cut short: it takes four.
+        stage.Plays(4L, laggard (fun () -> stage.Group.Entries.Last > committed) release stuck)
 
         let write = stage.Group.ProposeAsync(PutCommand(bytes "key", bytes "value", false), CancellationToken.None).AsTask()
 
-        do! soon here.Task
-        back.SetResult()
         do! soon stuck.Task
         return committed, write
     }

@@ -35,6 +35,10 @@ let main argv =
               GroupHostCrashTests.tests
               SetAsideTests.tests
               SiteTests.tests
+              GroupLogTornTests.tests
+              ForwardedWriteTests.tests
+              WipedVoterTests.tests
+              MadeAnewTests.tests
               CommitGuardTests.tests
               CatchUpTests.tests
               RandomSiteTests.tests

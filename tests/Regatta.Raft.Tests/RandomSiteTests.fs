@@ -113,8 +113,22 @@ let private run (nodes: int) (steps: int) (seed: int) =
 
         match evidence.Violations with
         | [] ->
+            let seen, told = evidence.Figures, workload.Counts
+
             printfn
-                $"%d{nodes} nodes, seed %d{seed}: %A{evidence.Figures} %A{workload.Counts}, %d{weather.Messages} messages, %d{troubles.Installed} snapshots"
+                "%d nodes, seed %d: %d elections, %d messages, %d snapshots; %d entries, %d committed, %d states applied; %d writes acknowledged, %d refused, %d unknown, %d reads"
+                nodes
+                seed
+                seen.Elections
+                weather.Messages
+                troubles.Installed
+                seen.Entries
+                seen.Committed
+                seen.Applied
+                told.Acknowledged
+                told.Refused
+                told.Unknown
+                told.Reads
         | violations ->
             failtestf
                 "%d nodes, seed %d (repeat: REGATTA_TEST_SEED=%d), after %s: %s"

@@ -1,0 +1,121 @@
+/// Whole nodes of a site in this process: GroupHost, real databases, and connections over loopback.
+module Regatta.Raft.Tests.HostedSite
+
+open System
+open System.Collections.Concurrent
+open System.Collections.Generic
+open System.Collections.Immutable
+open System.IO
+open System.Net
+open System.Net.Sockets
+open System.Threading
+open System.Threading.Tasks
+open Microsoft.Extensions.Logging.Abstractions
+open Regatta.Core
+open Regatta.Raft
+open Regatta.Storage
+open Regatta.Raft.Tests.Fixtures
+open Regatta.Raft.Tests.SiteLife
+
+let private freePort () =
+    use listener = new TcpListener(IPAddress.Loopback, 0)
+    listener.Start()
+    (listener.LocalEndpoint :?> IPEndPoint).Port
+
+/// Maintained when a test says so, and no sooner.
+let private hostOptions (groups: GroupOptions) (site: SiteOptions) =
+    GroupHostOptions(Log = smallLog, Groups = groups, Site = site, LowWaterBytes = 0L, MaintenanceInterval = TimeSpan.FromHours 1.)
+
+type HostedNode(directory: NodeDirectory, host: GroupHost) =
+    member _.Host = host
+    member _.Directory = directory
+
+    interface IAsyncDisposable with
+        member _.DisposeAsync() =
+            ValueTask(
+                task {
+                    do! soon (host.DisposeAsync().AsTask())
+                    directory.Dispose()
+                }
+                :> Task
+            )
+
+/// A site of three nodes. Nodes are started and stopped one by one; a group is started on each by itself, as the catalogue does it.
+type HostedSite(root: string, groups: GroupOptions) =
+    let ids = [ 1L; 2L; 3L ]
+    let addresses = ImmutableDictionary.CreateRange [ for id in ids -> KeyValuePair(id, $"127.0.0.1:{freePort ()}") ]
+    let nodes = ConcurrentDictionary<int64, HostedNode>()
+    let pathOf (id: int64) = Path.Combine(root, $"node-{id}")
+
+    new(root) = new HostedSite(root, quickWith (TimeSpan.FromSeconds 20.))
+    member _.Ids = ids
+    member _.PathOf(id: int64) = pathOf id
+    member _.Node(id: int64) = nodes[id]
+
+    /// Completes when the node belongs to the site: for the first ones, when enough of them are there.
+    member _.StartNode(id: int64) =
+        task {
+            let directory = NodeDirectory.OpenInSite(pathOf id, NodeRole.Leader, id)
+            let site = SiteOptions(Name = "north", Members = addresses, ListenAddress = addresses[id])
+
+            let! host =
+                soonResult (GroupHost.OpenAsync(directory, hostOptions groups site, NullLoggerFactory.Instance, TimeProvider.System))
+
+            nodes[id] <- new HostedNode(directory, host)
+        }
+
+    /// On a node; for one whose disk was lost it completes when it has the table back.
+    member _.StartGroup(id: int64, group: int64) =
+        nodes[id].Host.StartAsync(GroupSpec(group, $"table{group}", GroupLife.incarnation), CancellationToken.None).AsTask()
+
+    member site.Start(group: int64) =
+        task {
+            do! Task.WhenAll [| for id in ids -> (site.StartNode id :> Task) |]
+
+            for id in ids do
+                let! _ = soonResult (site.StartGroup(id, group))
+                ()
+        }
+
+    /// As a crash does it: what was not flushed of the tables is gone.
+    member _.Crash(id: int64) =
+        task {
+            match nodes.TryRemove id with
+            | true, node ->
+                node.Host.Setting.FailStop.Trigger "a test crashes the node"
+                do! (node :> IAsyncDisposable).DisposeAsync()
+            | _ -> ()
+        }
+
+    /// The node's disk is lost.
+    member _.Wipe(id: int64) = Directory.Delete(pathOf id, true)
+
+    member _.Group(id: int64, group: int64) : ITableGroup =
+        match nodes[id].Host.TryGet group with
+        | true, found -> nonNull found
+        | _ -> failwith $"group {group} does not run on node {id}"
+
+    member _.Table(id: int64, group: int64) : TableGroup = nonNull ((nodes[id].Host :> ISiteGroups).Find group)
+
+    /// One of these leads the group, as all of them see it.
+    member site.Leader(group: int64, among: int64 list) =
+        let rec look () =
+            task {
+                match among |> List.map (fun id -> site.Group(id, group).LeaderNodeId) |> List.distinct with
+                | [ leader ] when List.contains leader among -> return leader
+                | _ ->
+                    do! Task.Delay 10
+                    return! look ()
+            }
+
+        soonResult (look ())
+
+    interface IAsyncDisposable with
+        member site.DisposeAsync() =
+            ValueTask(
+                task {
+                    for id in ids do
+                        do! site.Crash id
+                }
+                :> Task
+            )
