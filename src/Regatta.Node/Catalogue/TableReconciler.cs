@@ -31,7 +31,15 @@ internal sealed partial class TableReconciler(
         while (true)
         {
             await catalogue.Group.WaitForRevisionAsync(seen + 1, cancellationToken);
-            seen = await PassAsync(cancellationToken);
+            try
+            {
+                seen = await PassAsync(cancellationToken);
+            }
+            catch (ObjectDisposedException)
+            {
+                // The catalogue's state was replaced while it was read: what took its place is read next, once it is there.
+                await catalogue.Group.ReadBarrierAsync(cancellationToken);
+            }
         }
     }
 

@@ -157,11 +157,17 @@ internal sealed partial class NodeParts
 
     private static async Task CreateNamedAsync(Catalogue catalogue, ImmutableArray<string> names, CancellationToken cancellationToken)
     {
-        foreach (string name in names.Where(name => catalogue.Find(name) == 0))
+        foreach (string name in names)
         {
-            ProposalOutcome outcome = await catalogue.CreateAsync(name, cancellationToken);
-            if (outcome.Failure != GroupFailure.None)
-                throw new NodeStartException($"tables.names: table '{name}' could not be created: {outcome.Reason}");
+            // Asked again, it creates nothing twice: the name is taken then.
+            while (catalogue.Find(name) == 0)
+            {
+                ProposalOutcome outcome = await catalogue.CreateAsync(name, cancellationToken);
+                cancellationToken.ThrowIfCancellationRequested();
+                if (outcome.Failure is not (GroupFailure.None or GroupFailure.NoLeader or GroupFailure.Unknown))
+                    throw new NodeStartException($"tables.names: table '{name}' could not be created: {outcome.Reason}");
+                await BarrierAsync(catalogue.Group, cancellationToken);
+            }
         }
     }
 
