@@ -54,5 +54,23 @@ internal sealed class Catalogue(ITableGroup group, TimeProvider time)
         return CatalogueState.Read(view);
     }
 
+    /// <summary>As <see cref="Read"/>, also while the catalogue's state is being replaced by another node's: then that is read.</summary>
+    public async ValueTask<CatalogueState> ReadAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            try
+            {
+                return Read();
+            }
+            catch (ObjectDisposedException)
+            {
+                // Waits for what takes its place; nothing does when the node stops.
+                if ((await Group.ReadBarrierAsync(cancellationToken)).Failure is GroupFailure.Stopped or GroupFailure.Cancelled)
+                    throw;
+            }
+        }
+    }
+
     private static Compare Absent(byte[] key) => new(KeyRange.Single(key), CompareOperator.Equal, CompareTarget.CreateRevision, default, 0);
 }

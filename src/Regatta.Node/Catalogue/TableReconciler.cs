@@ -31,15 +31,7 @@ internal sealed partial class TableReconciler(
         while (true)
         {
             await catalogue.Group.WaitForRevisionAsync(seen + 1, cancellationToken);
-            try
-            {
-                seen = await PassAsync(cancellationToken);
-            }
-            catch (ObjectDisposedException)
-            {
-                // The catalogue's state was replaced while it was read: what took its place is read next, once it is there.
-                await catalogue.Group.ReadBarrierAsync(cancellationToken);
-            }
+            seen = await PassAsync(cancellationToken);
         }
     }
 
@@ -50,7 +42,7 @@ internal sealed partial class TableReconciler(
     /// <returns>The catalogue's revision that it saw.</returns>
     public async Task<long> PassAsync(CancellationToken cancellationToken)
     {
-        CatalogueState state = catalogue.Read();
+        CatalogueState state = await catalogue.ReadAsync(cancellationToken);
         await SetAsideUnknownAsync(state, cancellationToken);
         await StartMissingAsync(state, cancellationToken);
         ImmutableArray<long> gone = [.. _running.Keys.Except(state.Tables.Select(table => table.GroupId))];
