@@ -12,6 +12,7 @@ open Regatta.Raft.Tests.GroupCalls
 open Regatta.Raft.Tests.SiteLife
 open Regatta.Raft.Tests.Weather
 open Regatta.Raft.Tests.Evidence
+open Regatta.Raft.Tests.Watching
 open Regatta.Raft.Tests.Workload
 open Regatta.Raft.Tests.Troubles
 
@@ -43,12 +44,12 @@ let private confirmed (group: ITableGroup) =
 
     ask ()
 
-let private catchesUp (site: Site) (id: int64) (group: int64) (revision: int64) =
+/// The group on a node, when it has come as far as this. One that gets a snapshot is another one afterwards.
+let private atLeast (site: Site) (id: int64) (group: int64) (reached: TableGroup -> bool) =
     let rec look () =
         task {
-            // A group that gets a snapshot is another one afterwards.
             match (site.Node id).TryGroup group with
-            | Some found when found.Reader.Revision >= revision -> ()
+            | Some found when reached found -> return found
             | _ ->
                 do! Task.Delay 5
                 return! look ()
@@ -59,18 +60,13 @@ let private catchesUp (site: Site) (id: int64) (group: int64) (revision: int64) 
 let private closing (site: Site) (evidence: Evidence) (workload: Workload) =
     task {
         for group in groups do
-            let! leading =
-                task {
-                    let! leader = site.Leader(group, site.Ids)
-                    return (site.Node leader).Group group
-                }
-
+            let! leader = site.Leader(group, site.Ids)
+            let! leading = atLeast site leader group (fun _ -> true)
             do! confirmed leading
             let revision = leading.Reader.Revision
 
             for id in site.Ids do
-                do! catchesUp site id group revision
-                let found = (site.Node id).Group group
+                let! found = atLeast site id group (fun found -> found.Reader.Revision >= revision)
                 evidence.Log(id, group, LogPicture.read found.Entries)
                 workload.Compare(id, group, found.Reader)
     }

@@ -199,11 +199,12 @@ type Site(directory: string, count: int, groups: int64 list, options: GroupOptio
         }
 
     /// Waits until one of these nodes leads the group, as all of them see it.
-    member _.Leader(group: int64, among: int64 list) =
+    member site.Leader(group: int64, among: int64 list) =
+        // A group that is getting a snapshot is not there for a moment.
         let leaderOf (id: int64) =
-            match nodes.TryGetValue id with
-            | true, node -> (node.Group group).LeaderNodeId
-            | _ -> 0L
+            match site.TryNode id |> Option.bind _.TryGroup(group) with
+            | Some found -> found.LeaderNodeId
+            | None -> 0L
 
         let rec look () =
             task {
