@@ -10,6 +10,9 @@ internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long>
 {
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(20);
 
+    /// <summary>For a leader that is none any more to say what became of a write that it was sent.</summary>
+    private static readonly TimeSpan TimeToAnswer = TimeSpan.FromSeconds(1);
+
     /// <param name="leads">Whether this node leads now: then the caller serves the request itself.</param>
     /// <returns>Null when this node leads. What was applied is applied on this node, too, unless the caller's time was up.</returns>
     public async ValueTask<ProposalOutcome?> ProposeAsync(TableCommand command, Func<bool> leads, CancellationToken cancellationToken)
@@ -59,7 +62,10 @@ internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long>
     /// <returns>Null: nothing happened, and another leader may be found.</returns>
     private async Task<ProposalOutcome?> TryProposeAsync(IPeer leader, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
     {
-        using CancellationTokenSource limit = WhileItLeads(leader, cancellationToken);
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        // One that has handed the leadership over says at once that nothing happened; only of one that stands still the fate stays unknown.
+        using CancellationTokenRegistration deposed = tenure.Over(leader.NodeId).UnsafeRegister(
+            static limit => ((CancellationTokenSource)limit!).CancelAfter(TimeToAnswer), limit);
         try
         {
             ReadOnlyMemory<byte> reply = await leader.CallAsync(groupId, PeerMethod.Propose, request, limit.Token).ConfigureAwait(false);
@@ -105,7 +111,7 @@ internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long>
 
     private async Task<long?> TryReadIndexAsync(IPeer leader, CancellationToken cancellationToken)
     {
-        using CancellationTokenSource limit = WhileItLeads(leader, cancellationToken);
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, tenure.Over(leader.NodeId));
         try
         {
             ReadOnlyMemory<byte> reply = await leader.CallAsync(groupId, PeerMethod.ReadIndex, default, limit.Token).ConfigureAwait(false);
@@ -118,7 +124,4 @@ internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long>
             return null;
         }
     }
-
-    private CancellationTokenSource WhileItLeads(IPeer leader, CancellationToken cancellationToken) =>
-        CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, tenure.Over(leader.NodeId));
 }
