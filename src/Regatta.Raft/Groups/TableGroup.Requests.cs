@@ -1,0 +1,134 @@
+using System.Diagnostics;
+using DotNext.Net.Cluster.Consensus.Raft;
+using Regatta.Core;
+
+namespace Regatta.Raft;
+
+/// <summary>How the group serves a write or a linearizable read: here if this node leads, else by the node that does.</summary>
+internal sealed partial class TableGroup
+{
+    private bool Leads()
+    {
+        try
+        {
+            return _consensus.Leads;
+        }
+        catch (UnreachableException)
+        {
+            // The group is broken; supervision will say so.
+            return false;
+        }
+    }
+
+    private ValueTask<ProposalOutcome> ProposeAsLeaderAsync(TableCommand command, CancellationToken cancellationToken) => Leads()
+        ? _batcher.ProposeAsync(command, cancellationToken)
+        : new ValueTask<ProposalOutcome>(ProposalOutcome.Failed(GroupFailure.NoLeader, "This node does not lead the table's group; nothing happened."));
+
+    /// <summary>Wherever the leader is, also when it changes meanwhile, as long as nothing has happened.</summary>
+    private async ValueTask<ProposalOutcome> ProposeAnywhereAsync(TableCommand command, CancellationToken cancellationToken)
+    {
+        long began = _setting.Time.GetTimestamp();
+        while (true)
+        {
+            if (Leads())
+            {
+                ProposalOutcome here = await _batcher.ProposeAsync(command, cancellationToken).ConfigureAwait(false);
+                bool isMoved = here.Failure == GroupFailure.NoLeader && _fault is null;
+                if (!isMoved || _setting.Time.GetElapsedTime(began) >= _setting.Options.LeaderTimeout)
+                    return here;
+            }
+
+            if (await _leader.ProposeAsync(command, Leads, cancellationToken).ConfigureAwait(false) is { } elsewhere)
+                return elsewhere;
+        }
+    }
+
+    /// <summary>Nothing follows the entry that was committed: the others would hear of the commit with the next heartbeat only.</summary>
+    private void TellCommit()
+    {
+        if (!_setting.Members.IsAlone && Leads())
+            _consensus.ForceRound();
+    }
+
+    private ProposalOutcome? Refusal()
+    {
+        if (_setting.FailStop.Cause is { } cause)
+            return ProposalOutcome.Failed(GroupFailure.Stopped, $"The node is stopping after a failure; nothing happened. {cause}");
+        if (_setting.Room.IsLow)
+            return _setting.Room.Refusal;
+        return _fault is { } fault ? ProposalOutcome.Failed(GroupFailure.NoLeader, fault) : null;
+    }
+
+    private async Task ReplicateAsync(ReadOnlyMemory<byte> payload, ProposalBatch batch)
+    {
+        ProposedEntry entry = new(_entries.Term, payload, batch);
+        try
+        {
+            await _consensus.ReplicateAsync(entry, _stopToken).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            if (entry.IsInLog)
+                batch.Lost(e is NotLeaderException ? "this node lost the leadership" : e.Message);
+            else if (_setting.FailStop.Cause is not null || _stopToken.IsCancellationRequested)
+                batch.Fail(GroupFailure.Stopped, "The table's group has stopped; nothing happened.");
+            else
+                batch.Fail(GroupFailure.NoLeader, $"This node does not lead the table's group; nothing happened. {e.Message}");
+        }
+    }
+
+    /// <summary>A linearizable read on any node: confirmed here if this node leads, else by the leader.</summary>
+    private async Task<BarrierOutcome> CatchUpAsync()
+    {
+        if (_setting.FailStop.Cause is not null || _stopToken.IsCancellationRequested)
+            return new BarrierOutcome(GroupFailure.Stopped, "The table's group has stopped.");
+        using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(_stopToken, _setting.FailStop.Token);
+        using ITimer timer = _setting.Time.CreateTimer(
+            static state => ((CancellationTokenSource)state!).Cancel(), deadline, _setting.Options.BarrierTimeout, Timeout.InfiniteTimeSpan);
+        try
+        {
+            while (true)
+            {
+                BarrierOutcome outcome = await _leader.ReadIndexAsync(Leads, deadline.Token).ConfigureAwait(false)
+                    ?? await _leaderBarrier.WaitAsync(deadline.Token).ConfigureAwait(false);
+                // The leadership was lost on the way: another node has it, or will have it.
+                if (outcome.Failure != GroupFailure.NoLeader || _fault is not null)
+                    return outcome;
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            return _stopToken.IsCancellationRequested || _setting.FailStop.Cause is not null
+                ? new BarrierOutcome(GroupFailure.Stopped, "The table's group has stopped.")
+                : new BarrierOutcome(GroupFailure.NoLeader, _leader.NoLeader());
+        }
+    }
+
+    private async Task<BarrierOutcome> ConfirmAsync()
+    {
+        if (_setting.FailStop.Cause is not null || _stopToken.IsCancellationRequested)
+            return new BarrierOutcome(GroupFailure.Stopped, "The table's group has stopped.");
+        if (_fault is { } fault)
+            return new BarrierOutcome(GroupFailure.NoLeader, fault);
+        using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(_stopToken, _setting.FailStop.Token);
+        using ITimer timer = _setting.Time.CreateTimer(
+            static state => ((CancellationTokenSource)state!).Cancel(), deadline, _setting.Options.BarrierTimeout, Timeout.InfiniteTimeSpan);
+        try
+        {
+            if (!_consensus.Leads)
+                return new BarrierOutcome(GroupFailure.NoLeader, "This node does not lead the table's group.");
+            await _consensus.ApplyReadBarrierAsync(ReadBarrierType.Strong, deadline.Token).ConfigureAwait(false);
+            return default;
+        }
+        catch (OperationCanceledException)
+        {
+            return _stopToken.IsCancellationRequested || _setting.FailStop.Cause is not null
+                ? new BarrierOutcome(GroupFailure.Stopped, "The table's group has stopped.")
+                : new BarrierOutcome(GroupFailure.NoLeader, $"Leadership was not confirmed within {_setting.Options.BarrierTimeout.TotalSeconds} s.");
+        }
+        catch (QuorumUnreachableException)
+        {
+            return new BarrierOutcome(GroupFailure.NoLeader, "The table's group has no leader.");
+        }
+    }
+}
