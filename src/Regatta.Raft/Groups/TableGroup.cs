@@ -49,7 +49,7 @@ internal sealed partial class TableGroup : ITableGroup
         _entries.OnCommit = _applier.Schedule;
         _shell = Path.Combine(setting.ScratchPath, spec.GroupId.ToString(CultureInfo.InvariantCulture));
         _log = new GroupLog(_shell, entries, _progress, () => _flusher.Flushed);
-        _consensus = new ConsensusGroup(_log, spec.GroupId, setting, setting.Loggers.CreateLogger<ConsensusGroup>());
+        _consensus = new ConsensusGroup(_log, spec.GroupId, setting, new ConsensusLogger(setting.Loggers.CreateLogger<ConsensusGroup>()));
         _batcher = new Batcher(setting.Options, ReplicateAsync, Refusal, TellCommit);
         _leaderBarrier = new ReadBarrier(ConfirmAsync);
         _barrier = setting.Members.IsAlone ? _leaderBarrier : new ReadBarrier(CatchUpAsync);

@@ -13,13 +13,15 @@ internal sealed partial class SiteBootstrap(NodeDirectory directory, SiteMembers
 {
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan QuietTime = TimeSpan.FromSeconds(3);
 
     private readonly Lock _joining = new();
 
     /// <summary>Completes when the node belongs to a site.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        bool waits = false;
+        long began = time.GetTimestamp();
+        bool isSaid = false;
         while (directory.Identity.Standing == NodeStanding.New)
         {
             SiteKnowledge[] known = await AskAsync(cancellationToken).ConfigureAwait(false);
@@ -29,9 +31,13 @@ internal sealed partial class SiteBootstrap(NodeDirectory directory, SiteMembers
                 await FoundAsync(known, cancellationToken).ConfigureAwait(false);
             else
             {
-                if (!waits)
+                // Nodes that are started together need a moment to find each other.
+                if (!isSaid && time.GetElapsedTime(began) >= QuietTime)
+                {
                     LogWaits(members.Ids[0], known.Length, members.Ids.Length - 1);
-                waits = true;
+                    isSaid = true;
+                }
+
                 await Task.Delay(AskAgain, time, cancellationToken).ConfigureAwait(false);
             }
         }
