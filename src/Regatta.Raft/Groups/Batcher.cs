@@ -247,7 +247,8 @@ internal sealed class Batcher(GroupOptions options, Func<ReadOnlyMemory<byte>, P
         long bytes = 0;
         lock (_gate)
         {
-            while (_taken.Count < options.EntryCommands && _room.TryPeek(out Proposal? proposal))
+            // Held after this turn was scheduled: who waits is taken when the hold ends.
+            while (!_isHeld && _taken.Count < options.EntryCommands && _room.TryPeek(out Proposal? proposal))
             {
                 bool isLive = proposal.Stage == ProposalStage.Waiting;
                 if (isLive && _taken.Count > 0 && bytes + proposal.Bytes > options.EntryBytes)
