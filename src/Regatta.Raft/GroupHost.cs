@@ -22,8 +22,10 @@ public sealed partial class GroupHost : IGroupHost
     private readonly ConcurrentDictionary<long, byte> _onDisk = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationTokenRegistration _onFailure;
+    private readonly MemoryRelief _memory;
     private readonly Task _roomLoop;
     private readonly Task _maintenanceLoop;
+    private readonly Task _memoryLoop;
     private int _disposed;
 
     private GroupHost(NodeDirectory directory, GroupHostOptions options, StorageEnvironment environment, GroupSetting setting, SiteNetwork? network)
@@ -41,6 +43,8 @@ public sealed partial class GroupHost : IGroupHost
         _onFailure = setting.FailStop.Token.UnsafeRegister(static host => ((GroupHost)host!).AbortAll(), this);
         _roomLoop = RunAsync(options.RoomInterval, MeasureRoomAsync);
         _maintenanceLoop = RunAsync(options.MaintenanceInterval, MaintainAsync);
+        _memory = new MemoryRelief(environment, () => _slots.Values.Select(static slot => slot.Group?.Current).OfType<TableGroup>());
+        _memoryLoop = RunAsync(options.MemoryInterval, RelieveMemoryAsync);
     }
 
     public ISiteLink Site { get; }
@@ -189,7 +193,7 @@ public sealed partial class GroupHost : IGroupHost
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
         await _stopping.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAll(_roomLoop, _maintenanceLoop).ConfigureAwait(false);
+        await Task.WhenAll(_roomLoop, _maintenanceLoop, _memoryLoop).ConfigureAwait(false);
         await Task.WhenAll(_catchingUp.Values).ConfigureAwait(false);
         await HandOverAsync().ConfigureAwait(false);
         ParallelOptions parallel = new() { MaxDegreeOfParallelism = StopParallelism };
@@ -222,6 +226,9 @@ public sealed partial class GroupHost : IGroupHost
         if (_network is not null)
             await _network.MaintainAsync().ConfigureAwait(false);
     }
+
+    /// <summary>Sees to the bound on unflushed writes once, as the timer does.</summary>
+    internal Task RelieveMemoryAsync() => _memory.RunAsync();
 
     /// <summary>Measures the disk once, as the timer does.</summary>
     internal Task MeasureRoomAsync()

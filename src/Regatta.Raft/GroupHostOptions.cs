@@ -22,6 +22,9 @@ public sealed record GroupHostOptions
     /// <summary>How often free space is measured. At full speed a node writes about 100 MB/s, several times over with compaction: see <see cref="LowWaterBytes"/>.</summary>
     public TimeSpan RoomInterval { get; init; } = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>How often it is seen to that unflushed writes stay within <see cref="StorageOptions.WriteBufferBytes"/>.</summary>
+    public TimeSpan MemoryInterval { get; init; } = TimeSpan.FromMilliseconds(250);
+
     /// <summary>How often each group is looked at: whether to flush, to cut, to trim, and whether it is alive.</summary>
     public TimeSpan MaintenanceInterval { get; init; } = TimeSpan.FromSeconds(1);
 }

@@ -19,5 +19,6 @@ let main argv =
               RealDataTests.tests
               SiteKillTests.tests
               SiteDiskTests.tests
-              SiteAwayTests.tests ])
+              SiteAwayTests.tests
+              SiteScaleTests.tests ])
         argv

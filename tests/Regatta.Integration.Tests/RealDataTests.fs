@@ -1,6 +1,7 @@
 module Regatta.Integration.Tests.RealDataTests
 
 open System
+open System.Diagnostics
 open System.IO
 open System.Text.Json
 open System.Threading
@@ -18,8 +19,8 @@ let private fewest = 10_000
 let private packages = "packages"
 let private patience = TimeSpan.FromMinutes 5.0
 
-let private regatta (ports: Ports) arguments =
-    let line = Build.regatta :: arguments @ [ "--endpoints"; $"127.0.0.1:{ports.Clients}"; "--timeout"; "60s" ]
+let private regattaAt (clients: int) arguments =
+    let line = Build.regatta :: arguments @ [ "--endpoints"; $"127.0.0.1:{clients}"; "--timeout"; "60s" ]
     let result = Machine.run patience "dotnet" line
 
     if result.ExitCode <> 0 then
@@ -27,6 +28,8 @@ let private regatta (ports: Ports) arguments =
         failtest $"regatta {command}: exit code {result.ExitCode}: {result.Error} {result.Out}"
 
     result.Out
+
+let private regatta (ports: Ports) arguments = regattaAt ports.Clients arguments
 
 let private keyAndValue (line: string) =
     use record = JsonDocument.Parse line
@@ -143,4 +146,31 @@ let private roundTrip =
                     $"real data: {archive.Keys.Length} package records, {bytes} bytes as JSON lines, dumped byte for byte, also after kill -9; kv range --prefix lib: {libraries} keys of one view during {moves} transactions"
             })
 
-let tests = testList "real data" [ roundTrip ]
+let private wiped =
+    Case.ofTask "the Debian archive's package records on three nodes: one that lost its disk has them back, byte for byte" (fun () ->
+        task {
+            use scratch = new Scratch()
+            let archive = extract scratch
+            let directory index = scratch.Sub $"node-{index + 1}"
+            use site = new Site(directory, [])
+            do! site.StartAll()
+            let run index arguments = regattaAt (site.Port index) arguments
+            run 0 [ "table"; "create"; packages ] |> ignore
+            run 0 [ "kv"; "load"; archive.Lines; "-t"; packages ] |> ignore
+            do! site.Kill [ 1 ]
+            Directory.Delete(directory 1, true)
+            let since = Stopwatch.StartNew()
+            site.Start 1
+            do! site.Ready()
+            let back = since.Elapsed
+            // Exit code 1 when the nodes differ.
+            let hashes = run 0 [ "table"; "hash"; "-t"; packages ]
+            let dumped = scratch.Sub "dumped.jsonl"
+            run 1 [ "kv"; "dump"; dumped; "-t"; packages ] |> ignore
+            sameBytes archive.Lines dumped "dump of the node that had lost its disk"
+
+            Report.fact
+                $"real data, three nodes: {archive.Keys.Length} package records back on a node that had lost its disk {back.TotalSeconds:f1} s after its start, dumped byte for byte; table hash:{Environment.NewLine}{hashes}"
+        })
+
+let tests = testList "real data" [ roundTrip; wiped ]

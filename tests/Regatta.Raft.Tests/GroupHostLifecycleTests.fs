@@ -167,6 +167,37 @@ let private lifecycle =
                   Expect.stringContains cause.Message "starts behind 10" "half of a table is not served as the table"
               }
 
+          taskCase "when unflushed writes are too many the fullest tables are flushed, and the others are left alone"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+
+                  let small =
+                      GroupHostOptions(
+                          Log = smallLog,
+                          Storage = StorageOptions(WriteBufferBytes = (4L <<< 20)),
+                          MemoryInterval = TimeSpan.FromHours 1.,
+                          MaintenanceInterval = TimeSpan.FromHours 1.
+                      )
+
+                  use node = new Node(directory.Path, small)
+                  let! groups = Task.WhenAll [| for id in 10001L .. 10010L -> node.Start id |]
+                  let value = String('v', 60_000)
+
+                  for number, group in Array.indexed groups do
+                      for i in 1 .. (if number < 2 then 20 else 1) do
+                          let! _ = put group $"key{i}" value
+                          ()
+
+                  do! soon (node.Host.RelieveMemoryAsync())
+                  let flushed = [ for group in groups -> group.Status.FlushedIndex > 1L ]
+                  Expect.isTrue (List.exists id (List.take 2 flushed)) "a full table is flushed"
+                  Expect.equal (List.skip 2 flushed) (List.replicate 8 false) "tables with little in them are not"
+                  let again = [ for group in groups -> group.Status.FlushedIndex ]
+                  do! soon (node.Host.RelieveMemoryAsync())
+                  Expect.equal [ for group in groups -> group.Status.FlushedIndex ] again "once there is room nothing is flushed"
+              }
+
           taskCase "below the low-water mark of the real disk writes are refused"
           <| fun () ->
               task {

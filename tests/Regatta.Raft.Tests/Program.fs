@@ -23,6 +23,8 @@ let main argv =
               GroupLogModelTests.tests
               BatcherTests.tests
               BatcherCancellationTests.tests
+              GatheringTests.tests
+              CommitNoticeTests.tests
               BarrierTests.tests
               TableGroupLifecycleTests.tests
               HostedGroupTests.tests

@@ -15,7 +15,7 @@ open Regatta.Raft.Tests.Fixtures
 type Proposed = { Payload: byte array; Waiters: IProposalWaiters; Ended: TaskCompletionSource }
 
 /// Stands in for the log: keeps what is proposed until the test says what becomes of it.
-type Log(options: GroupOptions) =
+type Log(options: GroupOptions, time: TimeProvider) =
     let proposals = new BlockingCollection<Proposed>()
     let mutable refusal = Nullable<ProposalOutcome>()
 
@@ -28,7 +28,8 @@ type Log(options: GroupOptions) =
         proposals.Add proposed
         proposed.Ended.Task
 
-    let batcher = Batcher(options, (fun payload batch -> propose payload batch), (fun () -> refusal), ignore)
+    let batcher = Batcher(options, time, (fun payload batch -> propose payload batch), (fun () -> refusal), ignore)
+    new(options) = Log(options, TimeProvider.System)
     member _.Batcher = batcher
 
     member _.Refusal

@@ -51,6 +51,10 @@ type Stage(directory: string, count: int, options: GroupOptions) =
     let log = openStore (Path.Combine(directory, "log")) failStop None
     let parts = ConcurrentDictionary<int64, Part>()
     let disk = Disk()
+    let notices = ConcurrentDictionary<int64, TaskCompletionSource<byte array>>()
+
+    let noticeOf node =
+        notices.GetOrAdd(node, (fun _ -> TaskCompletionSource<byte array>(TaskCreationOptions.RunContinuationsAsynchronously)))
 
     let call (node: int64) (method: PeerMethod) (request: ReadOnlyMemory<byte>) : Task<byte array> =
         task {
@@ -65,6 +69,9 @@ type Stage(directory: string, count: int, options: GroupOptions) =
             | PeerMethod.Append ->
                 let! reply = parts[node].Append(RaftMessages.DecodeAppend request)
                 return RaftMessages.Encode &reply
+            | PeerMethod.Commits ->
+                (noticeOf node).TrySetResult(request.ToArray()) |> ignore
+                return [||]
             | _ -> return raise (PeerUnavailableException(node, false, "a puppet does not do that"))
         }
 
@@ -102,6 +109,9 @@ type Stage(directory: string, count: int, options: GroupOptions) =
 
     member _.Plays(node: int64, part: Part) = parts[node] <- part
     member _.Group = group.Value
+
+    /// What a node was told of commits first.
+    member _.ToldOf(node: int64) = (noticeOf node).Task
 
     /// The log before the group starts: entries of one term.
     member _.Wrote(term: int64, payloads: byte array list) =

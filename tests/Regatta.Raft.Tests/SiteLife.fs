@@ -123,10 +123,22 @@ type SiteNode(id: int64, ids: int64 list, disk: NodeDisk, wires: Wires, options:
         wires.Detach id
         failStop.Trigger "a test crashes the node"
 
+    member private _.LogOf(group: int64) : EntryLog | null =
+        match groups.TryGetValue group with
+        | true, found -> found.Entries
+        | _ -> null
+
     interface IPeerHandler with
-        member _.HandleAsync(from, group, method, request, token) =
+        member node.HandleAsync(from, group, method, request, token) =
             match groups.TryGetValue group with
             | true, found -> found.Endpoint.HandleAsync(from, method, request, token)
+            | _ when method = PeerMethod.Commits ->
+                ValueTask<ReadOnlyMemory<byte>>(
+                    task {
+                        do! CommitNotices.ReceiveAsync(request, (fun group -> node.LogOf group)).AsTask()
+                        return ReadOnlyMemory.Empty
+                    }
+                )
             | _ -> ValueTask<ReadOnlyMemory<byte>>(Task.FromException<ReadOnlyMemory<byte>>(IOException "the group is not here"))
 
     interface IAsyncDisposable with

@@ -7,12 +7,13 @@ namespace Regatta.Raft;
 /// command and for a thousand, so this is where the speed comes from. Commands stay independent of each other. The next entry
 /// may go once this one is committed: it is synced while this one is applied. Thread-safe.
 /// </summary>
-/// <param name="propose">Hands an entry to the log and completes when it is applied, or with a failure.</param>
-/// <param name="refuse">Why nothing may be proposed at the moment (no room on the disk, say); null: go ahead.</param>
-/// <param name="idle">An entry is committed and nobody waits to make the next one.</param>
-internal sealed class Batcher(GroupOptions options, Func<ReadOnlyMemory<byte>, ProposalBatch, Task> propose, Func<ProposalOutcome?> refuse, Action idle)
-    : IThreadPoolWorkItem
+internal sealed class Batcher : IThreadPoolWorkItem
 {
+    private readonly GroupOptions _options;
+    private readonly Func<ReadOnlyMemory<byte>, ProposalBatch, Task> _propose;
+    private readonly Func<ProposalOutcome?> _refuse;
+    private readonly Action _idle;
+    private readonly Gathering _gathering;
     private readonly Lock _gate = new();
     private readonly Queue<Proposal> _room = new();
     private readonly EntryWriter _writer = new();
@@ -23,6 +24,18 @@ internal sealed class Batcher(GroupOptions options, Func<ReadOnlyMemory<byte>, P
     private bool _isBusy;
     private bool _isHeld;
     private ProposalOutcome? _closed;
+
+    /// <param name="propose">Hands an entry to the log and completes when it is applied, or with a failure.</param>
+    /// <param name="refuse">Why nothing may be proposed at the moment (no room on the disk, say); null: go ahead.</param>
+    /// <param name="idle">An entry is committed, and the next one does not go at once.</param>
+    public Batcher(GroupOptions options, TimeProvider time, Func<ReadOnlyMemory<byte>, ProposalBatch, Task> propose, Func<ProposalOutcome?> refuse, Action idle)
+    {
+        _options = options;
+        _propose = propose;
+        _refuse = refuse;
+        _idle = idle;
+        _gathering = new Gathering(time, OnGathered);
+    }
 
     /// <summary>Callers that have no outcome yet.</summary>
     public int Waiting
@@ -44,11 +57,21 @@ internal sealed class Batcher(GroupOptions options, Func<ReadOnlyMemory<byte>, P
         }
     }
 
+    /// <summary>The next entry waits for callers who may be about to come back.</summary>
+    internal bool IsGathering
+    {
+        get
+        {
+            lock (_gate)
+                return _gathering.IsOn;
+        }
+    }
+
     public ValueTask<ProposalOutcome> ProposeAsync(TableCommand command, CancellationToken cancellationToken)
     {
         if (cancellationToken.IsCancellationRequested)
             return Failed(GroupFailure.Cancelled, "The call was cancelled before anything happened.");
-        if (refuse() is { } refusal)
+        if (_refuse() is { } refusal)
             return Refused(refusal);
         Proposal proposal = Proposal.Rent(this, command, EntryWriter.Measure(command));
         bool start;
@@ -56,14 +79,14 @@ internal sealed class Batcher(GroupOptions options, Func<ReadOnlyMemory<byte>, P
         {
             if (_closed is { } closed)
                 return Refused(closed);
-            if (_waiting >= options.MaxWaiting || (_waiting > 0 && _waitingBytes + proposal.Bytes > options.MaxWaitingBytes))
+            if (_waiting >= _options.MaxWaiting || (_waiting > 0 && _waitingBytes + proposal.Bytes > _options.MaxWaitingBytes))
                 return Failed(GroupFailure.Overloaded, "Too many writes wait for this table; nothing happened, try again later.");
-            if (_room.Count >= 2 * options.MaxWaiting)
+            if (_room.Count >= 2 * _options.MaxWaiting)
                 ForgetCancelled();
             _waiting++;
             _waitingBytes += proposal.Bytes;
             _room.Enqueue(proposal);
-            start = !_isBusy && !_isHeld;
+            start = (!_isBusy && !_isHeld) || _gathering.IsComplete(_room.Count);
             _isBusy |= start;
         }
 
@@ -117,16 +140,18 @@ internal sealed class Batcher(GroupOptions options, Func<ReadOnlyMemory<byte>, P
     /// <summary>An entry is committed, or will never be: the next one may go.</summary>
     public void FreeSlot()
     {
-        bool busy;
+        bool go;
         lock (_gate)
         {
-            busy = _isBusy = _room.Count > 0 && !_isHeld;
+            bool gathers = !_isHeld && _closed is null && _gathering.Begin(_waiting, _room.Count);
+            go = !gathers && !_isHeld && _room.Count > 0;
+            _isBusy = gathers || go;
         }
 
-        if (busy)
+        if (go)
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
         else
-            idle();
+            _idle();
     }
 
     /// <summary>No further entry is proposed until <see cref="Resume"/>; whoever comes waits.</summary>
@@ -184,6 +209,7 @@ internal sealed class Batcher(GroupOptions options, Func<ReadOnlyMemory<byte>, P
             return;
         }
 
+        _gathering.EntryBegins();
         Proposal[] callers = [.. _taken];
         ReadOnlyMemory<byte> payload;
         try
@@ -203,12 +229,26 @@ internal sealed class Batcher(GroupOptions options, Func<ReadOnlyMemory<byte>, P
         ReleaseBuffers(callers);
         RaftMetrics.Commands.Add(callers.Length);
         ProposalBatch batch = new(this, callers);
-        Task proposed = propose(payload, batch);
+        Task proposed = _propose(payload, batch);
         lock (_gate)
         {
             _proposed.RemoveAll(static task => task.IsCompleted);
             _proposed.Add(proposed);
         }
+    }
+
+    private void OnGathered()
+    {
+        bool go;
+        lock (_gate)
+        {
+            if (!_gathering.GiveUp())
+                return;
+            go = _isBusy = _room.Count > 0 && !_isHeld;
+        }
+
+        if (go)
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 
     private static ValueTask<ProposalOutcome> Failed(GroupFailure failure, string reason) => Refused(ProposalOutcome.Failed(failure, reason));
@@ -248,10 +288,10 @@ internal sealed class Batcher(GroupOptions options, Func<ReadOnlyMemory<byte>, P
         lock (_gate)
         {
             // Held after this turn was scheduled: who waits is taken when the hold ends.
-            while (!_isHeld && _taken.Count < options.EntryCommands && _room.TryPeek(out Proposal? proposal))
+            while (!_isHeld && _taken.Count < _options.EntryCommands && _room.TryPeek(out Proposal? proposal))
             {
                 bool isLive = proposal.Stage == ProposalStage.Waiting;
-                if (isLive && _taken.Count > 0 && bytes + proposal.Bytes > options.EntryBytes)
+                if (isLive && _taken.Count > 0 && bytes + proposal.Bytes > _options.EntryBytes)
                     return;
                 _room.Dequeue();
                 if (!isLive)

@@ -79,6 +79,8 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
         request = BehindCut(request);
         Result<ReplicationStatus> reply = await AppendEntriesAsync(
             GroupMember.IdOf(from), request.Term, new ReceivedEntries(request.Entries), request.PreviousIndex, request.PreviousTerm, request.Commit, 0, token).ConfigureAwait(false);
+        if (reply.Term == request.Term && reply.Value.Result is HeartbeatResult.Replicated or HeartbeatResult.ReplicatedWithLeaderTerm)
+            await _entries.OnMatchedAsync(request.Term, request.PreviousIndex + request.Entries.Length).ConfigureAwait(false);
         return new AppendReply(reply.Term, reply.Value.Result, reply.Value.LastIndex);
     }
 

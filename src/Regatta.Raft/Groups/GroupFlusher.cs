@@ -12,22 +12,26 @@ internal sealed class GroupFlusher(EntryLog log, IGroupState state, GroupOptions
     /// <summary>Index up to which the state is known to be on disk.</summary>
     public long Flushed => Volatile.Read(ref _flushed);
 
-    public async Task RunAsync()
+    /// <summary>Bytes of the log that are not on disk as state, roughly; about as much is in the state's write buffers.</summary>
+    public long UnflushedBytes => log.BytesAfter(Flushed);
+
+    /// <param name="now">Whether to flush although it is not time yet.</param>
+    public async Task RunAsync(bool now)
     {
         long applied = state.Store.Applied.Index;
         if (applied == Flushed)
             _unflushedSince = null;
         else
-            Flush(applied);
+            Flush(applied, now);
         // Also when nothing was flushed just now: a clean stop flushes and leaves the cut to the next start.
         await log.CutAsync(Flushed, options.RetainedLogBytes).ConfigureAwait(false);
     }
 
-    private void Flush(long applied)
+    private void Flush(long applied, bool now)
     {
         // RocksDB flushes by itself too, when its buffers are full.
         Volatile.Write(ref _flushed, state.Flushed.Index);
-        if (!IsDue(applied))
+        if (!now && !IsDue(applied))
             return;
         state.Flush();
         RaftMetrics.Flushes.Add(1);

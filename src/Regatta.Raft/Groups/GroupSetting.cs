@@ -14,6 +14,9 @@ internal sealed record GroupSetting(
     ILoggerFactory Loggers,
     TimeProvider Time)
 {
+    /// <summary>By which groups that lead tell the other nodes what is committed.</summary>
+    public CommitNotices Notices { get; } = new(Members, Options.AppendTimeout, Time);
+
     /// <summary>Told when a group cannot be helped by entries any more. Cheap, from any thread, again and again.</summary>
     public Action<SnapshotNeed> NeedSnapshot { get; init; } = static _ => { };
 }

@@ -47,7 +47,7 @@ internal sealed partial class TableGroup
     private void TellCommit()
     {
         if (!_setting.Members.IsAlone && Leads())
-            _consensus.ForceRound();
+            _setting.Notices.Tell(new CommitNotice(GroupId, _entries.Term, _entries.Commit));
     }
 
     private ProposalOutcome? Refusal()

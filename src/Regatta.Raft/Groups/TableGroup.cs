@@ -50,7 +50,7 @@ internal sealed partial class TableGroup : ITableGroup
         _shell = Path.Combine(setting.ScratchPath, spec.GroupId.ToString(CultureInfo.InvariantCulture));
         _log = new GroupLog(_shell, entries, _progress, () => _flusher.Flushed);
         _consensus = new ConsensusGroup(_log, spec.GroupId, setting, new ConsensusLogger(setting.Loggers.CreateLogger<ConsensusGroup>()));
-        _batcher = new Batcher(setting.Options, ReplicateAsync, Refusal, TellCommit);
+        _batcher = new Batcher(setting.Options, setting.Time, ReplicateAsync, Refusal, TellCommit);
         _leaderBarrier = new ReadBarrier(ConfirmAsync);
         _barrier = setting.Members.IsAlone ? _leaderBarrier : new ReadBarrier(CatchUpAsync);
         LeaderTenure tenure = new();
@@ -86,10 +86,13 @@ internal sealed partial class TableGroup : ITableGroup
         }
     }
 
+    /// <summary>About what it holds in write buffers.</summary>
+    public long UnflushedBytes => _flusher.UnflushedBytes;
+
     /// <summary>What other nodes can ask of the group.</summary>
     internal GroupEndpoint Endpoint { get; }
 
-    /// <summary>The group's log; tests break groups through it.</summary>
+    /// <summary>The group's log.</summary>
     internal EntryLog Entries => _entries;
 
     /// <summary>Opens the log beside the state, checks both, and starts the group. Takes the state over, also when it fails.</summary>
@@ -144,7 +147,12 @@ internal sealed partial class TableGroup : ITableGroup
     }
 
     /// <summary>Flushes and cuts if it is time, and looks whether the group is alive. Called by the host, now and then.</summary>
-    public async Task MaintainAsync()
+    public Task MaintainAsync() => MaintainAsync(flush: false);
+
+    /// <summary>Flushes and cuts now: memory is short.</summary>
+    public Task FlushAsync() => MaintainAsync(flush: true);
+
+    private async Task MaintainAsync(bool flush)
     {
         await _maintenance.WaitAsync().ConfigureAwait(false);
         try
@@ -158,7 +166,7 @@ internal sealed partial class TableGroup : ITableGroup
             }
 
             Supervise();
-            await _flusher.RunAsync().ConfigureAwait(false);
+            await _flusher.RunAsync(flush).ConfigureAwait(false);
             _state.TrimChangelog();
         }
         catch (Exception e)

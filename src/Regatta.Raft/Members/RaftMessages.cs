@@ -135,6 +135,18 @@ internal static class RaftMessages
     /// <summary>The one number of a message made by <see cref="Numbers"/>.</summary>
     public static long DecodeNumber(ReadOnlyMemory<byte> message) => At(Whole(message, 1), 0);
 
+    /// <summary>All numbers of a message made by <see cref="Numbers"/>.</summary>
+    public static long[] DecodeNumbers(ReadOnlyMemory<byte> message)
+    {
+        if (message.Length % sizeof(long) != 1)
+            throw Malformed($"it has {message.Length} bytes");
+        ReadOnlySpan<byte> body = Checked(message.Span);
+        long[] numbers = new long[body.Length / sizeof(long)];
+        for (int i = 0; i < numbers.Length; i++)
+            numbers[i] = At(body, i);
+        return numbers;
+    }
+
     private static ReadOnlyMemory<byte> PayloadOf<TEntry>(TEntry entry)
         where TEntry : IRaftLogEntry =>
         entry.TryGetMemory(out ReadOnlyMemory<byte> payload) ? payload : throw new InvalidOperationException("An entry of the log has no bytes.");

@@ -87,6 +87,9 @@ internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
                 return GroupRecovery.Answer(KnownTerm(group));
             case PeerMethod.Found:
                 return _bootstrap.OnFounded(request);
+            case PeerMethod.Commits:
+                await CommitNotices.ReceiveAsync(request, group => Volatile.Read(ref _groups).Find(group)?.Entries).ConfigureAwait(false);
+                return default;
             case PeerMethod.Node:
                 return Volatile.Read(ref _answer) is { } answer
                     ? await answer(request, cancellationToken).ConfigureAwait(false)

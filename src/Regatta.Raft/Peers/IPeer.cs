@@ -53,6 +53,9 @@ internal enum PeerMethod : byte
     /// <summary>Group 0: the site is founded.</summary>
     Found = 17,
 
+    /// <summary>Group 0: <see cref="CommitNotices"/> of groups that the sender leads.</summary>
+    Commits = 19,
+
     /// <summary>Group 0: between the layers above groups, which alone know what it says.</summary>
     Node = 18,
 

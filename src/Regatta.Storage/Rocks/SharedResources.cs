@@ -9,13 +9,14 @@ namespace Regatta.Storage.Rocks;
 /// </summary>
 internal sealed class SharedResources : SafeHandle
 {
+    private const int LastResort = 2;
     private static readonly Native Rocks = Native.Instance;
 
     internal SharedResources(StorageOptions options) : base(0, ownsHandle: true)
     {
         SetHandle(Rocks.rocksdb_cache_create_hyper_clock((nuint)options.BlockCacheBytes, 0));
-        // Soft: writers are never stalled by it, they only trigger flushes.
-        WriteBuffers = Rocks.rocksdb_write_buffer_manager_create((nuint)options.WriteBufferBytes, 0);
+        // Measures, and is a last resort: it flushes the table that happens to write. Soft: writers are never stalled by it.
+        WriteBuffers = Rocks.rocksdb_write_buffer_manager_create((nuint)(LastResort * options.WriteBufferBytes), 0);
         Env = Rocks.rocksdb_create_default_env();
         Rocks.rocksdb_env_set_background_threads(Env, options.CompactionThreads);
         Rocks.rocksdb_env_set_high_priority_background_threads(Env, options.FlushThreads);

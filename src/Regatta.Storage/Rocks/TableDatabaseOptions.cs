@@ -103,7 +103,6 @@ internal sealed class TableDatabaseOptions : IDisposable
     private nint Meta()
     {
         nint options = Family();
-        Rocks.rocksdb_options_set_arena_block_size(options, (nuint)(32 << 10));
         Use(options, Table(4 << 10));
         return options;
     }
@@ -114,7 +113,8 @@ internal sealed class TableDatabaseOptions : IDisposable
         Rocks.rocksdb_options_set_env(options, _shared.Env);
         Rocks.rocksdb_options_set_write_buffer_size(options, (nuint)_wanted.TableWriteBufferBytes);
         Rocks.rocksdb_options_set_max_write_buffer_number(options, 4);
-        Rocks.rocksdb_options_set_arena_block_size(options, (nuint)(128 << 10));
+        // What a table in use holds at least, three times.
+        Rocks.rocksdb_options_set_arena_block_size(options, (nuint)(32 << 10));
         Rocks.rocksdb_options_set_compression(options, CompressionNone);
         Rocks.rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
         Rocks.rocksdb_options_set_target_file_size_base(options, 64ul << 20);
