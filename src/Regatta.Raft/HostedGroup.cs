@@ -51,25 +51,16 @@ internal sealed class HostedGroup(TableGroup group) : ITableGroup
 
     public ValueTask<string?> MoveLeaderAsync(long nodeId, CancellationToken cancellationToken) => _current.MoveLeaderAsync(nodeId, cancellationToken);
 
-    public async ValueTask WaitForRevisionAsync(long revision, CancellationToken cancellationToken)
-    {
-        while (true)
+    public async ValueTask WaitForRevisionAsync(long revision, CancellationToken cancellationToken) => await WaitAsync(
+        async group =>
         {
-            TableGroup seen = _current;
-            try
-            {
-                await seen.WaitForRevisionAsync(revision, cancellationToken).ConfigureAwait(false);
-                return;
-            }
-            catch (ObjectDisposedException) when (_swap is not null || seen != _current)
-            {
-                // Another one comes or is there: it is asked next.
-            }
+            await group.WaitForRevisionAsync(revision, cancellationToken).ConfigureAwait(false);
+            return true;
+        },
+        cancellationToken).ConfigureAwait(false);
 
-            if (_swap is { } swap)
-                await swap.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
-        }
-    }
+    public ValueTask<ExactView?> OpenViewAsync(long revision, CancellationToken cancellationToken) =>
+        WaitAsync(group => group.OpenViewAsync(revision, cancellationToken), cancellationToken);
 
     public ValueTask DisposeAsync() => _current.DisposeAsync();
 
@@ -92,6 +83,25 @@ internal sealed class HostedGroup(TableGroup group) : ITableGroup
             // Nobody may be waiting.
             _ = swap.Task.Exception;
             throw;
+        }
+    }
+
+    private async ValueTask<T> WaitAsync<T>(Func<TableGroup, ValueTask<T>> wait, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            TableGroup seen = _current;
+            try
+            {
+                return await wait(seen).ConfigureAwait(false);
+            }
+            catch (ObjectDisposedException) when (_swap is not null || seen != _current)
+            {
+                // Another one comes or is there: it is asked next.
+            }
+
+            if (_swap is { } swap)
+                await swap.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -29,6 +29,15 @@ public interface ITableGroup : IAsyncDisposable
     /// <summary>Completes when <see cref="ITableReader.Revision"/> is at least <paramref name="revision"/>.</summary>
     ValueTask WaitForRevisionAsync(long revision, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// The table as it is at the end of the first log entry that ends at <paramref name="revision"/> or behind it: the same moment on every node, since the
+    /// entries are. Waits for it; asking costs those who write one step cut short.
+    /// </summary>
+    /// <returns>The caller disposes it. Null: the table has passed that moment on this node.</returns>
+    /// <exception cref="OperationCanceledException">Cancelled; nothing stays open.</exception>
+    /// <exception cref="ObjectDisposedException">The group has stopped.</exception>
+    ValueTask<ExactView?> OpenViewAsync(long revision, CancellationToken cancellationToken);
+
     /// <summary>Hands the leadership to a node of the site, from whichever node has it; writes wait meanwhile.</summary>
     /// <returns>Null: that node leads. Else why not.</returns>
     ValueTask<string?> MoveLeaderAsync(long nodeId, CancellationToken cancellationToken);

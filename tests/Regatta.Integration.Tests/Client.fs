@@ -7,6 +7,7 @@ open Google.Protobuf
 open Grpc.Core
 open Grpc.Net.Client
 open Regatta.Protocol.V1
+open Regatta.Protocol.V1Ext
 open Regatta.Protocol.Mvcc
 
 /// A key as a table keeps it.
@@ -108,6 +109,9 @@ type Client(port: int, table: string, patience: TimeSpan) =
 
             return { Revision = Seq.head revisions; Keys = Map.ofSeq keys }
         }
+
+    /// What all nodes of the site hold, at the newest revision.
+    member _.Hashes() = Site.SiteClient(channel).TableHashAsync(TableHashRequest(Table = name), options ()).ResponseAsync
 
     /// What the node says of itself and its tables.
     member client.Status() = client.Cluster.StatusAsync(StatusRequest(), options ()).ResponseAsync

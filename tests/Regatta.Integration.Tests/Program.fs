@@ -20,5 +20,6 @@ let main argv =
               SiteKillTests.tests
               SiteDiskTests.tests
               SiteAwayTests.tests
-              SiteScaleTests.tests ])
+              SiteScaleTests.tests
+              SiteHashTests.tests ])
         argv

@@ -16,33 +16,46 @@ type Behaviour =
     | Hangs
     /// Its records never end: a scan of them goes on for as long as it is let.
     | Endless
+    /// Has passed every revision that it is asked to show.
+    | RunsAhead
 
-/// A real table whose first record comes again and again.
-type private EndlessReader(inner: ITableReader) =
-    interface ITableReader with
-        member _.Revision = inner.Revision
-        member _.Get(key, withValue) = inner.Get(key, withValue)
-        member _.ReadChain revision = inner.ReadChain revision
+module private Endless =
+    /// A real table whose first record comes again and again.
+    let view (inner: ITableView) =
+        { new ITableView with
+            member _.Revision = inner.Revision
+            member _.TryGetHeader(key, header) = inner.TryGetHeader(key, &header)
+            member _.TryGet(key, header, value) = inner.TryGet(key, &header, &value)
+            member _.Dispose() = inner.Dispose()
 
-        member _.OpenView() =
-            let view = inner.OpenView()
+            member _.Scan range =
+                let cursor = inner.Scan range
+                let some = cursor.MoveNext()
 
-            { new ITableView with
-                member _.Revision = view.Revision
-                member _.TryGetHeader(key, header) = view.TryGetHeader(key, &header)
-                member _.TryGet(key, header, value) = view.TryGet(key, &header, &value)
-                member _.Dispose() = view.Dispose()
+                { new ITableCursor with
+                    member _.MoveNext() = some
+                    member _.Key = cursor.Key
+                    member _.Header = cursor.Header
+                    member _.Value = cursor.Value
+                    member _.Dispose() = cursor.Dispose() } }
 
-                member _.Scan range =
-                    let cursor = view.Scan range
-                    let some = cursor.MoveNext()
+    let reader (inner: ITableReader) =
+        { new ITableReader with
+            member _.Revision = inner.Revision
+            member _.Get(key, withValue) = inner.Get(key, withValue)
+            member _.ReadChain revision = inner.ReadChain revision
+            member _.OpenView() = view (inner.OpenView()) }
 
-                    { new ITableCursor with
-                        member _.MoveNext() = some
-                        member _.Key = cursor.Key
-                        member _.Header = cursor.Header
-                        member _.Value = cursor.Value
-                        member _.Dispose() = cursor.Dispose() } }
+    let moment (opening: ValueTask<ExactView | null>) : Task<ExactView | null> =
+        task {
+            let! opened = opening
+            let shown (real: ExactView) : ExactView | null = new ExactView(view real.View, real.Chain)
+
+            return
+                match opened with
+                | null -> null
+                | real -> shown real
+        }
 
 /// A real group with a behaviour in front of it.
 type FaultyGroup(inner: ITableGroup, behaviour: unit -> Behaviour) =
@@ -58,7 +71,7 @@ type FaultyGroup(inner: ITableGroup, behaviour: unit -> Behaviour) =
 
         member _.Reader =
             match behaviour () with
-            | Endless -> EndlessReader inner.Reader
+            | Endless -> Endless.reader inner.Reader
             | _ -> inner.Reader
 
         member _.Term = inner.Term
@@ -73,9 +86,16 @@ type FaultyGroup(inner: ITableGroup, behaviour: unit -> Behaviour) =
         member _.WaitForRevisionAsync(revision, token) = inner.WaitForRevisionAsync(revision, token)
         member _.DisposeAsync() = inner.DisposeAsync()
 
+        member _.OpenViewAsync(revision, token) =
+            match behaviour () with
+            | RunsAhead -> ValueTask<ExactView | null>(null: ExactView | null)
+            | Endless -> ValueTask<ExactView | null>(Endless.moment (inner.OpenViewAsync(revision, token)))
+            | _ -> inner.OpenViewAsync(revision, token)
+
         member _.MoveLeaderAsync(nodeId, token) =
             match behaviour () with
             | Works
+            | RunsAhead
             | Endless -> inner.MoveLeaderAsync(nodeId, token)
             | Refuses(_, reason) -> ValueTask<string | null>(reason: string | null)
             | Hangs ->
@@ -90,6 +110,7 @@ type FaultyGroup(inner: ITableGroup, behaviour: unit -> Behaviour) =
         member _.ProposeAsync(command, token) =
             match behaviour () with
             | Works
+            | RunsAhead
             | Endless -> inner.ProposeAsync(command, token)
             | Refuses(failure, reason) -> ValueTask<ProposalOutcome>(ProposalOutcome.Failed(failure, reason))
             | Hangs ->
@@ -103,6 +124,7 @@ type FaultyGroup(inner: ITableGroup, behaviour: unit -> Behaviour) =
         member _.ReadBarrierAsync token =
             match behaviour () with
             | Works
+            | RunsAhead
             | Endless -> inner.ReadBarrierAsync token
             | Refuses(failure, reason) -> ValueTask<BarrierOutcome>(BarrierOutcome(failure, reason))
             | Hangs ->

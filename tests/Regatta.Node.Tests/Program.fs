@@ -22,7 +22,8 @@ let main argv =
               HealthTests.tests
               EncodingTests.tests
               ReflectionTests.tests
-              SiteTests.tests ]
+              SiteTests.tests
+              TableHashTests.tests ]
 
     let code = TestEntry.run all argv
     SharedNodes.stop().GetAwaiter().GetResult()

@@ -84,6 +84,13 @@ let private hashes =
           (hash (TableHashRequest(Table = t)))
       row
           "TableHash"
+          (Table RunsAhead)
+          "the newest revision, and writes come faster than all nodes can be asked for one"
+          StatusCode.Unavailable
+          "the table is written to faster than all nodes can be asked for one revision: 8 were tried, the last of them behind revision ...; try again"
+          (hash (TableHashRequest(Table = t)))
+      row
+          "TableHash"
           (Table(Refuses(GroupFailure.NoLeader, "the group has no leader")))
           "the newest revision, and the table's group has no leader"
           StatusCode.Unavailable

@@ -2,66 +2,17 @@
 module Regatta.Node.Tests.SiteTests
 
 open System
-open System.Collections.Immutable
 open System.Threading
 open System.Threading.Tasks
 open Expecto
 open Grpc.Core
 open Regatta.Core
 open Regatta.Node
+open Regatta.Node.Tests.MadeUpNodes
 open Regatta.Protocol.V1
 open Regatta.Protocol.V1Ext
 
 let private t = Bytes.text "t"
-
-/// A call that came without a connection.
-type private DirectCall(deadline: DateTime, cancelled: CancellationToken) =
-    inherit ServerCallContext()
-    override _.MethodCore = "/regatta.v1ext.Site/Direct"
-    override _.HostCore = "localhost"
-    override _.PeerCore = "nobody"
-    override _.DeadlineCore = deadline
-    override _.RequestHeadersCore = Metadata()
-    override _.CancellationTokenCore = cancelled
-    override _.ResponseTrailersCore = Metadata()
-    override _.AuthContextCore = AuthContext(null, Collections.Generic.Dictionary())
-
-    override _.StatusCore
-        with get () = Status.DefaultSuccess
-        and set _ = ()
-
-    override _.WriteOptionsCore
-        with get () = WriteOptions()
-        and set _ = ()
-
-    override _.WriteResponseHeadersAsyncCore _ = Task.CompletedTask
-    override _.CreatePropagationTokenCore _ = failtest "not asked for"
-
-let private direct () = DirectCall(DateTime.MaxValue, CancellationToken.None)
-
-/// Three nodes that answer as they are told.
-type internal ThreeNodes
-    (hash: int64 -> int64 -> CancellationToken -> Task<NodeHashes>, move: int64 -> CancellationToken -> Task<Rejection | null>) =
-    interface ISiteCalls with
-        member _.Members = ImmutableArray.Create(1L, 2L, 3L)
-        member _.HashAsync(node, _, revision, deadline) = hash node revision deadline
-        member _.MoveLeaderAsync(_, node, deadline) = move node deadline
-        member _.DescribeAsync(_, _) = failtest "not asked for"
-
-let private service hash move (node: RunningNode) =
-    SiteService(ThreeNodes(hash, move), node.Node.Served, CallDeadlines(TimeSpan.FromSeconds 30.0, TimeProvider.System))
-
-let private noMove _ _ : Task<Rejection | null> = failtest "not asked for"
-let private noHash _ _ _ : Task<NodeHashes> = failtest "not asked for"
-let private content (number: int64) = Nullable(TableHash(UInt128.op_Implicit (uint64 number)))
-let private chain (number: int64) = ChainHash(UInt128.op_Implicit (uint64 number))
-
-let private untilCancelled (token: CancellationToken) =
-    task {
-        let gone = TaskCompletionSource()
-        use _ = token.Register(fun () -> gone.TrySetCanceled token |> ignore)
-        do! gone.Task
-    }
 
 let private hashOf (node: RunningNode) revision =
     task {

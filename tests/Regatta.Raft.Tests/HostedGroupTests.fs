@@ -32,6 +32,7 @@ let tests =
 
                   do! soon stopped.Task
                   let reading = hosted.ReadBarrierAsync(CancellationToken.None).AsTask()
+                  let viewing = hosted.OpenViewAsync(1L, CancellationToken.None).AsTask()
                   let writing = put hosted "key" "value"
                   goOn.SetResult()
                   do! soon swap
@@ -39,4 +40,6 @@ let tests =
                   Expect.isTrue read.Succeeded $"the barrier: {read.Reason}"
                   let! _ = soonResult writing
                   Expect.equal hosted.Reader.Revision 1L "the write is there, once"
+                  use! view = soonResult viewing
+                  Expect.equal (view |> Option.ofObj |> Option.map _.View.Revision) (Some 1L) "the view of it"
               } ]

@@ -37,6 +37,7 @@ let main argv =
               GroupHostCrashTests.tests
               SetAsideTests.tests
               SiteTests.tests
+              ExactViewTests.tests
               GroupLogTornTests.tests
               ForwardedWriteTests.tests
               WipedVoterTests.tests

@@ -14,14 +14,15 @@ internal static class TableHashCommand
     {
         Option<ulong> revision = new("--revision")
         {
-            Description = "Compare at this table revision; without it at the newest one. One that is still to come is waited for until the time-out. "
-                + "Of one that has passed, nodes only have the chain hash, while their changelogs reach back to it.",
+            Description = "Compare at this table revision; without it at the newest one. One that is still to come is waited for until the time-out, and may turn "
+                + "out a little greater: nodes stop between two log entries only. Of one that has passed, nodes only have the chain hash, while their changelogs "
+                + "reach back to it.",
             HelpName = "REVISION",
         };
         Command command = new(
             "hash",
-            "Compare a table between the nodes of the site: print each node's hash of the content and of the history. Exit code 1 if they differ or a node has no "
-                + "answer. Each node reads its whole table: allow a large one a longer --timeout.")
+            "Compare a table between the nodes of the site: print each node's hash of the content and of the history, all at one revision, also while the table is "
+                + "written to. Exit code 1 if they differ or a node has no answer. Each node reads its whole table: allow a large one a longer --timeout.")
         {
             common.Table, revision,
         };
@@ -48,7 +49,7 @@ internal static class TableHashCommand
     {
         foreach (NodeHash node in reply.Nodes.Where(node => node.Error.Length > 0))
             ErrorReport.Write(surroundings.Error, $"node {node.NodeId}: {node.Error}", "");
-        // A node that had moved past the revision has no hash of the content.
+        // Of a revision that has passed there is no hash of the content.
         bool same = answers.Select(node => node.ChainHash).Distinct().Count() <= 1
             && answers.Select(node => node.Hash).Where(hash => !hash.IsEmpty).Distinct().Count() <= 1;
         if (!same)

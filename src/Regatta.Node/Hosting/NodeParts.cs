@@ -207,7 +207,7 @@ internal sealed partial class NodeParts
         return new GrpcServices(
             kv,
             new ClusterService(options, site, Served, info),
-            new SiteService(site, Served, deadlines),
+            new SiteService(site, new TableComparison(site, time), Served, deadlines),
             tables,
             new HealthService(Readiness, time));
     }

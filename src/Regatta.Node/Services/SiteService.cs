@@ -6,7 +6,7 @@ using Regatta.Protocol.V1Ext;
 namespace Regatta.Node;
 
 /// <summary>The Site calls: what concerns all nodes of the site. Served without a token, as Cluster is: they change no data.</summary>
-internal sealed class SiteService(ISiteCalls site, ServedTables tables, CallDeadlines deadlines) : Site.SiteBase
+internal sealed class SiteService(ISiteCalls site, TableComparison comparison, ServedTables tables, CallDeadlines deadlines) : Site.SiteBase
 {
     private static readonly Rejection RevisionTooGreat = Rejection.Invalid("revision is greater than any revision can be");
 
@@ -34,20 +34,14 @@ internal sealed class SiteService(ISiteCalls site, ServedTables tables, CallDead
         if (request.Revision > long.MaxValue)
             throw RevisionTooGreat.ToException();
         using CallDeadline deadline = deadlines.Start(context);
-        long revision = (long)request.Revision;
-        if (revision == 0)
-        {
-            await Freshness.BarrierAsync(table.Group, deadline);
-            revision = table.Group.Reader.Revision;
-        }
-
-        NodeHashes[] nodes = await Task.WhenAll(site.Members.Select(node => site.HashAsync(node, table, revision, deadline.Token)));
+        NodeHashes[] nodes = request.Revision == 0
+            ? await comparison.AtNewestAsync(table, deadline)
+            : await comparison.AtAsync(table, (long)request.Revision, deadline.Token);
         if (deadline.CallerIsGone)
             throw deadline.Expired("the table is not hashed to its end");
         // Without any answer there is nothing to compare: the first one's reason speaks for all.
-        if (nodes.All(node => node.Failure is not null))
-            throw nodes[0].Failure!.ToException();
-        TableHashResponse reply = new() { Header = table.Header(revision) };
+        NodeHashes compared = nodes.FirstOrDefault(node => node.Failure is null) ?? throw nodes[0].Failure!.ToException();
+        TableHashResponse reply = new() { Header = table.Header(compared.Revision) };
         reply.Nodes.AddRange(nodes.Select(Replies.NodeHash));
         return reply;
     }

@@ -15,27 +15,19 @@ internal sealed class SiteNodes(ISiteLink link, NodeOptions options, NodeAddress
 {
     // A member list that waits for a node that is down would be of little use.
     private static readonly TimeSpan DescribeTimeout = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan WithdrawTimeout = TimeSpan.FromSeconds(1);
+
+    private readonly OpenQuestions _open = new();
 
     public ImmutableArray<long> Members => link.Nodes;
 
-    public async Task<NodeHashes> HashAsync(long nodeId, ServedTable table, long revision, CancellationToken deadline)
-    {
-        if (nodeId == options.RaftNodeId)
-            return await hashing.HashAsync(table, revision, deadline);
-        NodeQuestion question = new() { Hash = new TableHashRequest { Table = ByteString.CopyFromUtf8(table.Name), Revision = (ulong)revision } };
-        try
-        {
-            NodeAnswer answer = await AskAsync(nodeId, question, deadline);
-            return answer.AnswerCase == NodeAnswer.AnswerOneofCase.Hash
-                ? Hashes(answer.Hash)
-                : NodeHashes.Failed(nodeId, revision, new Rejection((StatusCode)answer.Refusal.Code, answer.Refusal.Sentence));
-        }
-        catch (Exception e) when (e is IOException or InvalidProtocolBufferException or OperationCanceledException)
-        {
-            string why = e is OperationCanceledException ? "it did not answer within the deadline" : e.Message;
-            return NodeHashes.Failed(nodeId, revision, new Rejection(StatusCode.Unavailable, $"node {nodeId} has no answer: {why}"));
-        }
-    }
+    public Task<NodeHashes> HashAsync(long nodeId, ServedTable table, long revision, CancellationToken deadline) => nodeId == options.RaftNodeId
+        ? hashing.HashAsync(table, revision, deadline)
+        : AskForHashesAsync(nodeId, revision, new NodeQuestion { Hash = Request(table, revision) }, deadline);
+
+    public Task<NodeHashes> ChainAsync(long nodeId, ServedTable table, long revision, CancellationToken deadline) => nodeId == options.RaftNodeId
+        ? hashing.ChainAsync(table, revision, deadline)
+        : AskForHashesAsync(nodeId, revision, new NodeQuestion { Chain = Request(table, revision) }, deadline);
 
     public async Task<Member> DescribeAsync(long nodeId, CancellationToken deadline)
     {
@@ -69,22 +61,68 @@ internal sealed class SiteNodes(ISiteLink link, NodeOptions options, NodeAddress
         NodeAnswer answer = asked.QuestionCase switch
         {
             NodeQuestion.QuestionOneofCase.Member => new NodeAnswer { Member = Self() },
-            NodeQuestion.QuestionOneofCase.Hash => await HashAsync(asked.Hash, cancellationToken),
+            NodeQuestion.QuestionOneofCase.Hash => await HashAsync(asked.Id, asked.Hash, hashing.HashAsync, cancellationToken),
+            NodeQuestion.QuestionOneofCase.Chain => await HashAsync(asked.Id, asked.Chain, hashing.ChainAsync, cancellationToken),
+            NodeQuestion.QuestionOneofCase.Withdrawn => Withdraw(asked.Withdrawn),
             _ => Refused(new Rejection(StatusCode.Unimplemented, $"node {options.RaftNodeId} does not know the question; it runs an older version")),
         };
         return answer.ToByteArray();
     }
 
-    private async Task<NodeAnswer> HashAsync(TableHashRequest asked, CancellationToken cancellationToken)
+    private async Task<NodeHashes> AskForHashesAsync(long nodeId, long revision, NodeQuestion question, CancellationToken deadline)
+    {
+        question.Id = ByteString.CopyFrom(Guid.NewGuid().ToByteArray());
+        try
+        {
+            NodeAnswer answer = await AskAsync(nodeId, question, deadline);
+            return answer.AnswerCase == NodeAnswer.AnswerOneofCase.Hash
+                ? Hashes(answer.Hash)
+                : NodeHashes.Failed(nodeId, revision, new Rejection((StatusCode)answer.Refusal.Code, answer.Refusal.Sentence));
+        }
+        catch (Exception e) when (e is IOException or InvalidProtocolBufferException or OperationCanceledException)
+        {
+            if (e is OperationCanceledException)
+                _ = WithdrawAsync(nodeId, question.Id);
+            string why = e is OperationCanceledException ? "it did not answer within the deadline" : e.Message;
+            return NodeHashes.Failed(nodeId, revision, new Rejection(StatusCode.Unavailable, $"node {nodeId} has no answer: {why}"));
+        }
+    }
+
+    private async Task<NodeAnswer> HashAsync(
+        ByteString id, TableHashRequest asked, Func<ServedTable, long, CancellationToken, Task<NodeHashes>> hash, CancellationToken cancellationToken)
     {
         try
         {
-            NodeHashes hashes = await hashing.HashAsync(tables.Get(asked.Table), (long)asked.Revision, cancellationToken);
+            ServedTable table = tables.Get(asked.Table);
+            NodeHashes hashes = await _open.WorkAsync(id, token => hash(table, (long)asked.Revision, token), cancellationToken);
             return hashes.Failure is { } failure ? Refused(failure) : new NodeAnswer { Hash = Replies.NodeHash(hashes) };
         }
         catch (RpcException e)
         {
             return Refused(new Rejection(e.StatusCode, e.Status.Detail));
+        }
+    }
+
+    private NodeAnswer Withdraw(ByteString id)
+    {
+        _open.Withdraw(id);
+        return new NodeAnswer();
+    }
+
+    /// <summary>
+    /// Questions are taken up in their order, so this one finds the other. If it does not get there the connection is broken, and that withdraws all. Ends
+    /// by itself and does not throw; whoever cancelled does not wait for it.
+    /// </summary>
+    private async Task WithdrawAsync(long nodeId, ByteString id)
+    {
+        try
+        {
+            using CancellationTokenSource limit = new(WithdrawTimeout, time);
+            await AskAsync(nodeId, new NodeQuestion { Withdrawn = id }, limit.Token);
+        }
+        catch (Exception e) when (e is IOException or InvalidProtocolBufferException or OperationCanceledException)
+        {
+            // As above.
         }
     }
 
@@ -98,6 +136,9 @@ internal sealed class SiteNodes(ISiteLink link, NodeOptions options, NodeAddress
         self.ClientURLs.Add(addresses.Advertised);
         return self;
     }
+
+    private static TableHashRequest Request(ServedTable table, long revision) =>
+        new() { Table = ByteString.CopyFromUtf8(table.Name), Revision = (ulong)revision };
 
     private static NodeAnswer Refused(Rejection rejection) => new() { Refusal = new Refusal { Code = (int)rejection.Code, Sentence = rejection.Sentence } };
 

@@ -5,8 +5,8 @@ using Regatta.Raft;
 namespace Regatta.Node;
 
 /// <summary>
-/// This node's hashes of its tables. The content is hashed if the node stands exactly at the revision when its view is taken; a table that is written to
-/// may have moved past it, and then the chain hash from the changelog is all there is. One table at a time: each is read as a whole.
+/// This node's hashes of its tables. One table's content at a time is read, as a whole; whoever waits for that already holds a view, since its moment does
+/// not come again. Thread-safe.
 /// </summary>
 internal sealed class TableHashing(long nodeId)
 {
@@ -15,24 +15,55 @@ internal sealed class TableHashing(long nodeId)
 
     private SemaphoreSlim Turn { get; } = new(1);
 
-    /// <summary>Waits for a revision that is still to come.</summary>
+    /// <summary>Content and history at the end of the first log entry that ends at a revision or behind it, which is waited for.</summary>
     public async Task<NodeHashes> HashAsync(ServedTable table, long revision, CancellationToken deadline)
     {
-        ITableGroup group = table.Group;
+        ExactView? moment;
         try
         {
-            await group.WaitForRevisionAsync(revision, deadline);
+            moment = await table.Group.OpenViewAsync(revision, deadline);
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested)
         {
-            return Failed(revision, new Rejection(
-                StatusCode.Unavailable,
-                $"this node has revision {group.Reader.Revision} of the table, {revision} was asked for; it did not come within the deadline"));
+            return Missing(table, revision);
         }
 
+        if (moment is null)
+            return Failed(revision, Past(table.Group.Reader.Revision, revision));
+        using (moment)
+            return await ReadAsync(moment, deadline);
+    }
+
+    /// <summary>The history up to exactly a revision, which is waited for; not the content.</summary>
+    public async Task<NodeHashes> ChainAsync(ServedTable table, long revision, CancellationToken deadline)
+    {
         try
         {
-            return await TakeTurnAsync(group.Reader, revision, deadline);
+            await table.Group.WaitForRevisionAsync(revision, deadline);
+        }
+        catch (OperationCanceledException) when (deadline.IsCancellationRequested)
+        {
+            return Missing(table, revision);
+        }
+
+        ChainRead chain = table.Group.Reader.ReadChain(revision);
+        return chain.Found ? new NodeHashes(nodeId, revision, null, chain.Chain, null) : Failed(revision, Compacted(revision, chain.Oldest));
+    }
+
+    private async Task<NodeHashes> ReadAsync(ExactView moment, CancellationToken deadline)
+    {
+        long revision = moment.View.Revision;
+        try
+        {
+            await Turn.WaitAsync(deadline);
+            try
+            {
+                return new NodeHashes(nodeId, revision, await Task.Run(() => TableHash.Of(moment.View, deadline), deadline), moment.Chain, null);
+            }
+            finally
+            {
+                Turn.Release();
+            }
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested)
         {
@@ -40,27 +71,15 @@ internal sealed class TableHashing(long nodeId)
         }
     }
 
-    private async Task<NodeHashes> TakeTurnAsync(ITableReader reader, long revision, CancellationToken deadline)
-    {
-        // Before the view is taken: whoever waits holds nothing open.
-        await Turn.WaitAsync(deadline);
-        try
-        {
-            using ITableView view = reader.OpenView();
-            ChainRead chain = reader.ReadChain(revision);
-            if (!chain.Found)
-                return Failed(revision, Compacted(revision, chain.Oldest));
-            TableHash? content = view.Revision == revision ? await Task.Run(() => TableHash.Of(view, deadline), deadline) : null;
-            return new NodeHashes(nodeId, revision, content, chain.Chain, null);
-        }
-        finally
-        {
-            Turn.Release();
-        }
-    }
+    private static Rejection Past(long now, long revision) => new(
+        StatusCode.OutOfRange, $"this node has passed revision {revision} of the table, it is at {now}");
 
     private static Rejection Compacted(long revision, long oldest) => Rejection.Precondition(
         $"revision {revision} is too old: this node's changelog begins with revision {oldest}; ask for that or a later one, or for 0, the newest");
+
+    private NodeHashes Missing(ServedTable table, long revision) => Failed(revision, new Rejection(
+        StatusCode.Unavailable,
+        $"this node has revision {table.Group.Reader.Revision} of the table, {revision} was asked for; it did not come within the deadline"));
 
     private NodeHashes Failed(long revision, Rejection failure) => NodeHashes.Failed(nodeId, revision, failure);
 }

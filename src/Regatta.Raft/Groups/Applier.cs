@@ -14,6 +14,7 @@ internal sealed class Applier : IThreadPoolWorkItem
     private readonly ITableStore _store;
     private readonly TableMachine _machine;
     private readonly AppliedProgress _progress;
+    private readonly ViewRequests _views;
     private readonly FailStop _failStop;
     private readonly string _table;
     private readonly long _maxBytes;
@@ -21,12 +22,13 @@ internal sealed class Applier : IThreadPoolWorkItem
     private int _requests;
     private bool _stopped;
 
-    public Applier(EntryLog log, ITableStore store, AppliedProgress progress, FailStop failStop, string table, long maxBytes)
+    public Applier(EntryLog log, ITableStore store, AppliedProgress progress, ViewRequests views, FailStop failStop, string table, long maxBytes)
     {
         _log = log;
         _store = store;
         _machine = new TableMachine(store);
         _progress = progress;
+        _views = views;
         _failStop = failStop;
         _table = table;
         _maxBytes = maxBytes;
@@ -38,6 +40,13 @@ internal sealed class Applier : IThreadPoolWorkItem
         // Local: the thread that committed has nothing else to do in a moment, and the data is in its cache.
         if (Interlocked.Increment(ref _requests) == 1)
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
+    }
+
+    /// <summary>See <see cref="ITableGroup.OpenViewAsync"/>. Waits for the step that runs.</summary>
+    public ValueTask<ExactView?> OpenViewAsync(long revision, CancellationToken cancellationToken)
+    {
+        lock (_step)
+            return _views.OpenAsync(revision, cancellationToken);
     }
 
     /// <summary>Returns when no step runs and none will.</summary>
@@ -72,7 +81,12 @@ internal sealed class Applier : IThreadPoolWorkItem
                 List<StoredEntry> entries = _log.ReadCommitted(_progress.Index + 1, _maxBytes);
                 if (entries.Count == 0)
                     return false;
+                bool isViewWanted = _views.Any;
+                if (isViewWanted)
+                    _views.Shorten(entries);
                 Apply(entries);
+                if (isViewWanted)
+                    _views.Serve();
                 return true;
             }
             catch (Exception e)

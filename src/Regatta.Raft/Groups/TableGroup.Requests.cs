@@ -4,9 +4,17 @@ using Regatta.Core;
 
 namespace Regatta.Raft;
 
-/// <summary>How the group serves a write or a linearizable read: here if this node leads, else by the node that does.</summary>
+/// <summary>How the group serves a write, a linearizable read or an exact view: the first two here if this node leads, else by the node that does.</summary>
 internal sealed partial class TableGroup
 {
+    public ValueTask<ExactView?> OpenViewAsync(long revision, CancellationToken cancellationToken) => _applier.OpenViewAsync(revision, cancellationToken);
+
+    private void FailWaiters(Exception failure)
+    {
+        _progress.Fail(failure);
+        _views.Fail(failure);
+    }
+
     private bool Leads()
     {
         try

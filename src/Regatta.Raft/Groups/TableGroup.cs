@@ -16,6 +16,7 @@ internal sealed partial class TableGroup : ITableGroup
     private readonly EntryLog _entries;
     private readonly GroupLog _log;
     private readonly AppliedProgress _progress;
+    private readonly ViewRequests _views;
     private readonly Applier _applier;
     private readonly Batcher _batcher;
     private readonly ReadBarrier _barrier;
@@ -43,7 +44,8 @@ internal sealed partial class TableGroup : ITableGroup
         _stopToken = _stopping.Token;
         _logger = setting.Loggers.CreateLogger<TableGroup>();
         _progress = new AppliedProgress(applied.Index, applied.Revision);
-        _applier = new Applier(entries, state.Store, _progress, setting.FailStop, spec.Name, setting.Options.ApplyBytes);
+        _views = new ViewRequests(state.Store);
+        _applier = new Applier(entries, state.Store, _progress, _views, setting.FailStop, spec.Name, setting.Options.ApplyBytes);
         _flusher = new GroupFlusher(entries, state, setting.Options, setting.Time);
         _stall = new StallWatch(entries, setting.Options.StallTimeout, setting.Time);
         _entries.OnCommit = _applier.Schedule;
@@ -143,7 +145,7 @@ internal sealed partial class TableGroup : ITableGroup
     {
         _batcher.Close(GroupFailure.Stopped, $"The node is stopping after a failure; nothing happened. {cause}");
         Abandon("the node is stopping after a failure");
-        _progress.Fail(new IOException(cause));
+        FailWaiters(new IOException(cause));
     }
 
     /// <summary>Flushes and cuts if it is time, and looks whether the group is alive. Called by the host, now and then.</summary>
@@ -254,7 +256,7 @@ internal sealed partial class TableGroup : ITableGroup
             await _consensus.DisposeAsync().ConfigureAwait(false);
             _applier.Stop();
             Abandon("the table's group has stopped");
-            _progress.Fail(new ObjectDisposedException($"group {GroupId}", "The table's group has stopped."));
+            FailWaiters(new ObjectDisposedException($"group {GroupId}", "The table's group has stopped."));
             await _batcher.DrainAsync().ConfigureAwait(false);
             if (flush && _setting.FailStop.Cause is null)
                 FlushAtStop();
