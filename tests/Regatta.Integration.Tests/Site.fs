@@ -37,8 +37,15 @@ type Site(directoryOf: int -> string, options: string list) =
         }
 
     static member All = List.init size id
+
+    /// The other nodes.
+    static member Except(index: int) = Site.All |> List.except [ index ]
+
     member _.Clients = clients
     member _.Port(index: int) = ports[index].Clients
+
+    /// Where the other nodes find a node.
+    member _.Raft(index: int) = ports[index].Base + 2
 
     /// The tables that a node serves, by name; none while it does not answer.
     member _.Tables(index: int) =
@@ -145,7 +152,8 @@ type Site(directoryOf: int -> string, options: string list) =
             return agreed.Value
         }
 
-    /// Workers of any node. One whose call failed goes to the next node that serves a linearizable read.
+    /// Workers of all nodes. When a call of one has failed, it goes on with the next node that serves a linearizable read, or, every other one, with the same node
+    /// when that does: so with six workers or more every node that is there has somebody who writes through it.
     member _.Access(workers: int) =
         let positions = Array.init workers (fun worker -> worker % size)
 
@@ -163,7 +171,8 @@ type Site(directoryOf: int -> string, options: string list) =
                 let mutable going = true
 
                 while going && not stop.IsCancellationRequested do
-                    positions[worker] <- (positions[worker] + 1) % size
+                    if worker % 2 = 1 then positions[worker] <- (positions[worker] + 1) % size
+
                     let! isServed = serves positions[worker]
                     going <- not isServed
 

@@ -35,7 +35,7 @@ let private wipedNodes =
                 let! lost = victim site draw wipe
                 do! site.Kill [ lost ]
                 Directory.Delete(directory lost, true)
-                let! _ = load.GoesOn $"node {lost + 1} was killed"
+                let! _ = load.GoesOn(Site.Except lost, $"node {lost + 1} was killed")
                 site.Start lost
 
                 if draw.Next 2 = 0 then
@@ -48,7 +48,7 @@ let private wipedNodes =
                     site.Start lost
 
                 do! site.Ready()
-                let! _ = load.GoesOn $"node {lost + 1} was back with an empty disk"
+                let! _ = load.GoesOn(Site.All, $"node {lost + 1} was back with an empty disk")
                 do! load.More 100
                 do! load.Settle $"after node {lost + 1} lost its disk"
 
@@ -116,7 +116,7 @@ let private awayForLong =
                 do! load.Begin(draw.Next(50, 500))
                 let! away = victim site draw absence
                 do! site.Kill [ away ]
-                let! _ = load.GoesOn $"node {away + 1} was killed"
+                let! _ = load.GoesOn(Site.Except away, $"node {away + 1} was killed")
                 let here = site.Clients[(away + 1) % 3]
                 let born, gone = $"t{absence:d2}", $"t{absence - 1:d2}"
                 do! create here born

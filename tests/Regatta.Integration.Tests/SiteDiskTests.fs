@@ -33,7 +33,7 @@ type private Disked(draw: Random) =
                 site.Start index
 
             do! site.Ready()
-            let! _ = load.GoesOn $"the site was whole again after {what}"
+            let! _ = load.GoesOn(Site.All, $"the site was whole again after {what}")
             do! load.More 50
             do! load.Settle $"after {what}"
         }
@@ -63,7 +63,7 @@ let private failedSyncs =
                 let node = site.Node victim
                 use syncs = FaultySyncs.Attach(FailsWithEio, node.Id, scratch.Sub $"strace-{fault}")
                 let! code = node.Exit patience
-                let! gap = load.GoesOn $"node {victim + 1} stopped"
+                let! gap = load.GoesOn(Site.Except victim, $"node {victim + 1} stopped")
                 longest <- max longest gap
 
                 if code = 0 || not (node.Output.Contains("Input/output error", StringComparison.OrdinalIgnoreCase)) then

@@ -34,7 +34,11 @@ type private Longest() =
         count <- count + 1
         longest <- max longest time
 
-    member _.Text what = if count = 0 then "" else $", writes went on within {longest.TotalSeconds:f2} s {what} ({count} times)"
+    member _.Text what =
+        if count = 0 then
+            ""
+        else
+            $", writes through every other node went on within {longest.TotalSeconds:f2} s {what} ({count} times)"
 
 type private Faults(site: Site, load: SiteLoad, draw: Random) =
     let afterKill = Longest()
@@ -78,7 +82,7 @@ type private Faults(site: Site, load: SiteLoad, draw: Random) =
             killed <- killed + nodes.Length
 
             if nodes.Length = 1 then
-                let! gap = load.GoesOn $"%A{fault}"
+                let! gap = load.GoesOn(Site.Except nodes.Head, $"%A{fault}")
                 afterKill.Add gap
 
             do! aWhile 1500
@@ -92,7 +96,7 @@ type private Faults(site: Site, load: SiteLoad, draw: Random) =
         task {
             site.Node(node).Pause()
             let until = Task.Delay(TimeSpan.FromMilliseconds(float (draw.Next(100, Scale.pick 2_000 10_000))), TimeProvider.System)
-            let goesOn = load.GoesOn $"%A{fault}"
+            let goesOn = load.GoesOn(Site.Except node, $"%A{fault}")
 
             if fault = StopLeader && draw.Next 4 > 0 then
                 let! _ = goesOn
@@ -121,7 +125,7 @@ type private Faults(site: Site, load: SiteLoad, draw: Random) =
             | StopFollower -> do! stop fault nodes.Head
 
             do! site.Ready()
-            let! _ = load.GoesOn $"the site was whole again after %A{fault}"
+            let! _ = load.GoesOn(Site.All, $"the site was whole again after %A{fault}")
             do! load.More 50
         }
 

@@ -40,15 +40,16 @@ type SiteLoad(site: Site, size: WorkloadSize, readers: int) =
             do! running.Loaded
         }
 
-    /// Until a write is acknowledged that begins after now; how long that takes. A failure after the time-out of a test.
-    member _.GoesOn(since: string) : Task<TimeSpan> =
+    /// Until through each of these nodes a write is acknowledged that begins after now; how long that takes. A failure after the time-out of a test.
+    member _.GoesOn(nodes: int list, since: string) : Task<TimeSpan> =
         task {
-            let going = running().Acknowledged.GoOn()
+            let going = nodes |> List.map (fun index -> running().Acknowledged.GoOn site.Clients[index]) |> Task.WhenAll
 
             try
-                return! going.WaitAsync limit
+                let! gaps = going.WaitAsync limit
+                return Array.max gaps
             with :? TimeoutException ->
-                return site.Fail $"no write was acknowledged within {limit} after {since}"
+                return site.Fail $"not every node of %A{nodes |> List.map ((+) 1)} acknowledged a write within {limit} after {since}"
         }
 
     /// Begins reads on one node now, which the round's end waits for.

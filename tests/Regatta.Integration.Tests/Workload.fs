@@ -35,23 +35,23 @@ type Acknowledgements(revision: int64) =
     let mutable count = 0
     let mutable highest = revision
     let mutable waiting: (int * TaskCompletionSource) list = []
-    let mutable watching: (int64 * TaskCompletionSource<TimeSpan>) list = []
+    let mutable watching: (Client * int64 * TaskCompletionSource<TimeSpan>) list = []
 
     member _.Count = lock gate (fun () -> count)
 
     /// The highest revision of a call that has ended, or of the state at the start.
     member _.Highest = lock gate (fun () -> highest)
 
-    member _.Add(begun: int64, revision: int64) =
+    member _.Add(client: Client, begun: int64, revision: int64) =
         lock gate (fun () ->
             count <- count + 1
             highest <- max highest revision
             let reached, left = waiting |> List.partition (fun (threshold, _) -> count >= threshold)
             waiting <- left
             reached |> List.iter (fun (_, reached) -> reached.SetResult())
-            let seen, left = watching |> List.partition (fun (since, _) -> begun >= since)
+            let seen, left = watching |> List.partition (fun (through, since, _) -> through = client && begun >= since)
             watching <- left
-            seen |> List.iter (fun (since, seen) -> seen.SetResult(Stopwatch.GetElapsedTime since)))
+            seen |> List.iter (fun (_, since, seen) -> seen.SetResult(Stopwatch.GetElapsedTime since)))
 
     /// Completes when so many calls have been acknowledged.
     member _.Reach(threshold: int) : Task =
@@ -63,11 +63,11 @@ type Acknowledgements(revision: int64) =
                 waiting <- (threshold, reached) :: waiting
                 reached.Task)
 
-    /// How long it takes from now on until a call is acknowledged that begins after now.
-    member _.GoOn() : Task<TimeSpan> =
+    /// How long it takes from now on until a call through this client is acknowledged that begins after now.
+    member _.GoOn(client: Client) : Task<TimeSpan> =
         lock gate (fun () ->
             let seen = TaskCompletionSource<TimeSpan>(TaskCreationOptions.RunContinuationsAsynchronously)
-            watching <- (Stopwatch.GetTimestamp(), seen) :: watching
+            watching <- (client, Stopwatch.GetTimestamp(), seen) :: watching
             seen.Task)
 
 /// Calls that are under way. `Finished` gives each worker's calls in order, when all workers have stopped: because of `Stop`, or, where the access
@@ -201,12 +201,13 @@ type Workload(seed: int, size: WorkloadSize) =
                 }
 
             while going && not stop.IsCancellationRequested do
-                let! operation = perform (access.Client worker) (choose worker keys)
+                let client = access.Client worker
+                let! operation = perform client (choose worker keys)
                 operations.Add operation
 
                 match operation.Outcome with
                 | Acknowledged revision ->
-                    acknowledged.Add(operation.Begun, revision)
+                    acknowledged.Add(client, operation.Begun, revision)
 
                     keys <-
                         match operation.Change with

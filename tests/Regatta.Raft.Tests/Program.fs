@@ -43,6 +43,7 @@ let main argv =
               WipedVoterTests.tests
               MadeAnewTests.tests
               CommitGuardTests.tests
+              SilentMemberTests.tests
               CatchUpTests.tests
               RandomSiteTests.tests
               PeerNetworkTests.tests

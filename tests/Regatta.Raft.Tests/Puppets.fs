@@ -7,6 +7,7 @@ open System.IO
 open System.Threading
 open System.Threading.Tasks
 open DotNext.Net.Cluster.Consensus.Raft
+open Microsoft.Extensions.Logging
 open Microsoft.Extensions.Logging.Abstractions
 open Regatta.Core
 open Regatta.Raft
@@ -46,7 +47,7 @@ let accepts (request: AppendRequest) = Task.FromResult(AppendReply(request.Term,
 let willing = { Vote = (fun _ -> Task.FromResult true); Append = accepts }
 
 /// Node 1 of so many. A test reads what it told the others, and changes their parts while it runs.
-type Stage(directory: string, count: int, options: GroupOptions) =
+type Stage(directory: string, count: int, options: GroupOptions, loggers: ILoggerFactory) =
     let failStop = new FailStop()
     let log = openStore (Path.Combine(directory, "log")) failStop None
     let parts = ConcurrentDictionary<int64, Part>()
@@ -79,6 +80,7 @@ type Stage(directory: string, count: int, options: GroupOptions) =
         { new IPeer with
             member _.NodeId = node
             member _.IsConnected = true
+            member _.Silence = TimeSpan.Zero
 
             member _.CallAsync(_, method, request, token) =
                 task {
@@ -97,7 +99,7 @@ type Stage(directory: string, count: int, options: GroupOptions) =
             failStop,
             DiskRoom(0L, (fun () -> Int64.MaxValue)),
             options,
-            NullLoggerFactory.Instance,
+            loggers,
             TimeProvider.System
         )
 
@@ -107,6 +109,7 @@ type Stage(directory: string, count: int, options: GroupOptions) =
         for node in 2L .. int64 count do
             parts[node] <- willing
 
+    new(directory, count, options) = new Stage(directory, count, options, NullLoggerFactory.Instance)
     member _.Plays(node: int64, part: Part) = parts[node] <- part
     member _.Group = group.Value
 

@@ -131,6 +131,22 @@ let private failover =
                   site.Wires.Decide <- fun _ _ _ -> Wires.Delivered
               }
 
+          taskCase "a write that comes when nothing is heard from the leader any more is left for the next one, and its fate is known"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+                  use site = new Site(directory.Path, 3, [ 7L ], quickWith (TimeSpan.FromMinutes 10.))
+                  do! site.Start()
+                  let! leader = site.Leader(7L, site.Ids)
+                  let follower = site.Node((others site leader).Head).Group 7L
+                  let! _ = put follower "before" "1"
+                  site.Wires.Silence <- fun _ target -> if target = leader then TimeSpan.FromMinutes 1. else TimeSpan.Zero
+                  site.Wires.Decide <- fun from target _ -> if from = leader || target = leader then Wires.Held else Wires.Delivered
+                  let! revision = put follower "after" "1"
+                  Expect.equal revision 2L "it was written once"
+                  site.Wires.Decide <- fun _ _ _ -> Wires.Delivered
+              }
+
           taskCase "a leader that is cut off acknowledges nothing and confirms no read; its entries give way"
           <| fun () ->
               task {

@@ -60,6 +60,7 @@ let tests =
                       { new IPeer with
                           member _.NodeId = 3L
                           member _.IsConnected = true
+                          member _.Silence = TimeSpan.Zero
 
                           member _.CallAsync(_, _, _, token) =
                               task {

@@ -228,6 +228,7 @@ type DirectPeer(node: ServingNode, ownId: int64) =
     interface IPeer with
         member _.NodeId = 3L
         member _.IsConnected = not broken
+        member _.Silence = TimeSpan.Zero
 
         member peer.CallAsync(group, method, request, token) =
             task {

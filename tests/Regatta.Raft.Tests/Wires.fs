@@ -31,6 +31,9 @@ type Wires() =
     let cut = ConcurrentDictionary<struct (int64 * int64), unit>()
     member val Decide: int64 -> int64 -> PeerMethod -> Fate = (fun _ _ _ -> Delivered) with get, set
 
+    /// How long a node has heard nothing of another one.
+    member val Silence: int64 -> int64 -> TimeSpan = (fun _ _ -> TimeSpan.Zero) with get, set
+
     /// None: a call arrives at once unless its link is cut.
     member val Carrier: Carrier option = None with get, set
 
@@ -94,4 +97,5 @@ type Wires() =
         { new IPeer with
             member _.NodeId = target
             member _.IsConnected = wires.IsUp(from, target)
+            member _.Silence = wires.Silence from target
             member _.CallAsync(group, method, request, token) = wires.Call(from, target, group, method, request, token) }

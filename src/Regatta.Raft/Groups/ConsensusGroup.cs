@@ -23,7 +23,7 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
         : base(new Configuration(setting.Options, setting.Members.Stands(groupId)))
     {
         AuditTrail = log;
-        MemberContext context = new(setting.Members.Ids.Length, () => Leader, () => _campaigns != 0, ForceRound, setting.Options, setting.Time);
+        MemberContext context = new(log.Entries, setting.Members.Ids.Length, () => Leader, () => _campaigns != 0, ForceRound, setting.Options, setting.Time);
         _members = [.. setting.Members.Ids.Select(id => new GroupMember(groupId, id, setting.Members.Peer(id), context))];
         _entries = log.Entries;
         _time = setting.Time;

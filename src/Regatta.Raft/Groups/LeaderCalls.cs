@@ -10,7 +10,7 @@ internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long>
 {
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>For a leader that is none any more to say what became of a write that it was sent.</summary>
+    /// <summary>For a leader that is none any more to say what became of a write that it was sent, from its last sign of life on.</summary>
     private static readonly TimeSpan TimeToAnswer = TimeSpan.FromSeconds(1);
 
     /// <param name="leads">Whether this node leads now: then the caller serves the request itself.</param>
@@ -57,7 +57,11 @@ internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long>
 
     public string NoLeader() => $"The table's group has no leader that this node can reach (waited {setting.Options.LeaderTimeout.TotalSeconds:0.#} s); nothing happened, try again.";
 
-    private IPeer? Leader() => leaderNodeId() is var id && id != 0 ? setting.Members.Peer(id) : null;
+    /// <summary>
+    /// Null also while nothing is heard from it, although heartbeats come more often than that: a write that was not sent to a node that stands still can go to the next leader, and nobody
+    /// has to be told that its fate is unknown.
+    /// </summary>
+    private IPeer? Leader() => leaderNodeId() is var id && id != 0 && setting.Members.Peer(id) is { } peer && peer.Silence < setting.Options.ElectionTimeout / 2 ? peer : null;
 
     /// <returns>Null: nothing happened, and another leader may be found.</returns>
     private async Task<ProposalOutcome?> TryProposeAsync(IPeer leader, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
@@ -65,7 +69,7 @@ internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long>
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         // One that has handed the leadership over says at once that nothing happened; only of one that stands still the fate stays unknown.
         using CancellationTokenRegistration deposed = tenure.Over(leader.NodeId).UnsafeRegister(
-            static limit => ((CancellationTokenSource)limit!).CancelAfter(TimeToAnswer), limit);
+            _ => limit.CancelAfter(TimeToAnswer > leader.Silence ? TimeToAnswer - leader.Silence : TimeSpan.Zero), null);
         try
         {
             ReadOnlyMemory<byte> reply = await leader.CallAsync(groupId, PeerMethod.Propose, request, limit.Token).ConfigureAwait(false);

@@ -11,7 +11,7 @@ namespace Regatta.Raft;
 /// calls, each with a deadline, and whatever goes wrong with one is "unavailable".
 /// </summary>
 /// <param name="peer">The node of the member; null: this node.</param>
-internal sealed class GroupMember(long groupId, long nodeId, IPeer? peer, MemberContext context) : IRaftClusterMember, IDisposable
+internal sealed partial class GroupMember(long groupId, long nodeId, IPeer? peer, MemberContext context) : IRaftClusterMember, IDisposable
 {
     private static readonly IReadOnlyDictionary<string, string> NoMetadata = new Dictionary<string, string>();
 
@@ -64,21 +64,6 @@ internal sealed class GroupMember(long groupId, long nodeId, IPeer? peer, Member
         return new Result<PreVoteResult> { Term = theirs, Value = (PreVoteResult)answer };
     }
 
-    public async Task<Result<ReplicationStatus>> AppendEntriesAsync<TEntry, TList>(
-        long term, TList entries, long prevLogIndex, long prevLogTerm, long commitIndex, CancellationToken token)
-        where TEntry : IRaftLogEntry
-        where TList : IReadOnlyList<TEntry>
-    {
-        byte[] request = RaftMessages.EncodeAppend<TEntry, TList>(term, entries, prevLogIndex, prevLogTerm, commitIndex);
-        AppendReply reply = RaftMessages.DecodeAppendReply(await CallAsync(PeerMethod.Append, request, context.Options.AppendTimeout, token).ConfigureAwait(false));
-        bool isShort = entries is EntryBatch { IsShort: true };
-        long lastTerm = entries.Count > 0 ? entries[^1].Term : prevLogTerm;
-        // DotNext begins a round when somebody writes or a heartbeat is due: a member that lags would get one batch, or one step back, per heartbeat.
-        if (reply.Term <= term && (isShort || reply.Result == HeartbeatResult.Rejected))
-            context.Lags();
-        return new Result<ReplicationStatus> { Term = reply.Term, Value = new ReplicationStatus { Result = Counted(reply.Result, isShort, lastTerm == term), LastIndex = reply.LastIndex } };
-    }
-
     /// <summary>Tells the member that it needs the state up to the cut; it fetches that by itself and is not up to date meanwhile.</summary>
     public async Task<Result<HeartbeatResult>> InstallSnapshotAsync(
         long term, IRaftLogEntry snapshot, long snapshotIndex, IDataTransferObject configuration, long configurationVersion, CancellationToken token)
@@ -102,14 +87,6 @@ internal sealed class GroupMember(long groupId, long nodeId, IPeer? peer, Member
     public void Dispose()
     {
     }
-
-    /// <summary>
-    /// DotNext commits by the median of the replies that it has. With more than three members two of three replies are no majority: one that holds less than the round was about must
-    /// not count as an index. And nothing counts that does not end in an entry of this term (Raft, section 5.4.2): a member says so of a batch that is cut short,
-    /// but DotNext's answer to that is true for ever once it was true.
-    /// </summary>
-    private HeartbeatResult Counted(HeartbeatResult result, bool isShort, bool isOfThisTerm) =>
-        result == HeartbeatResult.ReplicatedWithLeaderTerm && ((isShort && context.MembersCount > 3) || !isOfThisTerm) ? HeartbeatResult.Replicated : result;
 
     private async Task<(long Term, long Answer)> AskAsync(
         Ballots ballots, PeerMethod method, VoteRequest question, (long Term, long Answer) own, Func<long, bool> isFor, CancellationToken token)
@@ -153,10 +130,12 @@ internal sealed class GroupMember(long groupId, long nodeId, IPeer? peer, Member
 }
 
 /// <summary>What the members of a group share.</summary>
+/// <param name="Log">This node's.</param>
 /// <param name="MembersCount">Members of the group, this node included.</param>
 /// <param name="IsTransfer">This node stands for election because the leader has asked it to.</param>
 /// <param name="Lags">A member has answered and does not have all of the log yet.</param>
-internal sealed record MemberContext(int MembersCount, Func<GroupMember?> Leader, Func<bool> IsTransfer, Action Lags, GroupOptions Options, TimeProvider Time)
+internal sealed record MemberContext(
+    EntryLog Log, int MembersCount, Func<GroupMember?> Leader, Func<bool> IsTransfer, Action Lags, GroupOptions Options, TimeProvider Time)
 {
     public Ballots PreVotes { get; } = new(MembersCount);
 

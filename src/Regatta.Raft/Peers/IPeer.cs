@@ -11,6 +11,9 @@ internal interface IPeer
     /// <summary>A connection stands and both sides have accepted it.</summary>
     bool IsConnected { get; }
 
+    /// <summary>How long ago anything was heard from it over that connection; <see cref="TimeSpan.MaxValue"/> without one.</summary>
+    TimeSpan Silence { get; }
+
     /// <summary>
     /// Sends a request and waits for the reply. Calls of one group are sent in the order in which they were made, those of different groups are not
     /// ordered. Waits while the group has too much under way.

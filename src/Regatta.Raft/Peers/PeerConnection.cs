@@ -35,6 +35,9 @@ internal sealed class PeerConnection : IDisposable
 
     public Outbox Outbox => _outbox;
 
+    /// <summary>How long ago the last bytes came.</summary>
+    public TimeSpan Silence => _time.GetElapsedTime(Volatile.Read(ref _heard));
+
     /// <summary>Fails the calls that are under way, at once; the rest is <see cref="RunAsync"/>'s. The first reason counts.</summary>
     public void Close(string reason)
     {
@@ -131,7 +134,7 @@ internal sealed class PeerConnection : IDisposable
         while (true)
         {
             await _listening.WaitForNextTickAsync(_down.Token).ConfigureAwait(false);
-            TimeSpan silence = _time.GetElapsedTime(Volatile.Read(ref _heard));
+            TimeSpan silence = Silence;
             if (silence >= _options.SilenceLimit)
                 return $"nothing was heard for {silence.TotalSeconds:0.#} s";
             if (silence >= _options.PingAfter)

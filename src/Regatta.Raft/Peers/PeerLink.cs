@@ -11,6 +11,8 @@ internal sealed class PeerLink(long nodeId, Action<PeerLink> changed) : IPeer
 
     public bool IsConnected => Volatile.Read(ref _connection) is not null;
 
+    public TimeSpan Silence => Volatile.Read(ref _connection)?.Silence ?? TimeSpan.MaxValue;
+
     /// <summary>What the other node said of itself when the present connection was made; null without one.</summary>
     public Hello? Peer => Volatile.Read(ref _connection)?.Peer;
 

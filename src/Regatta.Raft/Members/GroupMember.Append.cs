@@ -1,0 +1,99 @@
+using DotNext.IO.Log;
+using DotNext.Net.Cluster.Consensus.Raft;
+
+namespace Regatta.Raft;
+
+/// <summary>How a leader's entries get to a member.</summary>
+internal sealed partial class GroupMember
+{
+    /// <summary>In one round. A log that departs further from the leader's is helped by the rounds that follow.</summary>
+    private const int MaxStepsBack = 16;
+
+    /// <summary>
+    /// A member that lacks the entry before the first is sent what it lacks at once, as part of the same round. DotNext would do so in the next round; but a refusal is neither an
+    /// acknowledgement nor an absence, so its round does not end before every member has answered or its time is up. A new leader's first message is always refused, as it
+    /// takes for granted that the others have its first entry: with one of three members standing still nothing would be committed for as long as that one is waited for.
+    /// </summary>
+    public async Task<Result<ReplicationStatus>> AppendEntriesAsync<TEntry, TList>(
+        long term, TList entries, long prevLogIndex, long prevLogTerm, long commitIndex, CancellationToken token)
+        where TEntry : IRaftLogEntry
+        where TList : IReadOnlyList<TEntry>
+    {
+        Appended answer = await SendAsync<TEntry, TList>(term, entries, prevLogIndex, prevLogTerm, commitIndex, token).ConfigureAwait(false);
+        bool isShort = answer.IsShort;
+        if (answer.IsRefused(term))
+            answer = await StepBackAsync(term, prevLogIndex, prevLogIndex + entries.Count, commitIndex, answer, token).ConfigureAwait(false);
+        AppendReply reply = answer.Reply;
+        // DotNext begins a round when somebody writes or a heartbeat is due: a member that lags would get one batch, or one step back, per heartbeat.
+        if (reply.Term <= term && (isShort || reply.Result == HeartbeatResult.Rejected))
+            context.Lags();
+        return new Result<ReplicationStatus>
+        {
+            Term = reply.Term,
+            Value = new ReplicationStatus { Result = Counted(reply.Result, isShort, answer.LastTerm == term), LastIndex = reply.LastIndex },
+        };
+    }
+
+    /// <returns>Accepted when the member has everything up to <paramref name="end"/>; else a refusal that says where DotNext is to go on.</returns>
+    private async Task<Appended> StepBackAsync(long term, long previous, long end, long commit, Appended refusal, CancellationToken token)
+    {
+        for (int step = 0; step < MaxStepsBack && previous > 0; step++)
+        {
+            previous = Math.Min(previous - 1, refusal.Reply.LastIndex);
+            long previousTerm = previous == 0 ? 0 : await context.Log.ReadAsync(TermOf.Instance, previous, previous, token).ConfigureAwait(false);
+            Missing missing = new(this, context.Log, term, previous, previousTerm, commit);
+            if (await context.Log.ReadAsync(missing, previous + 1, end, token).ConfigureAwait(false) is not { } answer)
+                return refusal;
+            if (!answer.IsRefused(term))
+                return answer.IsShort ? answer with { Reply = answer.Reply with { Result = HeartbeatResult.Rejected } } : answer;
+            refusal = answer with { Reply = answer.Reply with { LastIndex = Math.Min(answer.Reply.LastIndex, previous - 1) } };
+        }
+
+        return refusal;
+    }
+
+    private async Task<Appended> SendAsync<TEntry, TList>(
+        long term, TList entries, long previous, long previousTerm, long commit, CancellationToken token)
+        where TEntry : IRaftLogEntry
+        where TList : IReadOnlyList<TEntry>
+    {
+        byte[] request = RaftMessages.EncodeAppend<TEntry, TList>(term, entries, previous, previousTerm, commit);
+        AppendReply reply = RaftMessages.DecodeAppendReply(await CallAsync(PeerMethod.Append, request, context.Options.AppendTimeout, token).ConfigureAwait(false));
+        return new Appended(reply, entries is EntryBatch { IsShort: true }, entries.Count > 0 ? entries[^1].Term : previousTerm);
+    }
+
+    /// <summary>
+    /// DotNext commits by the median of the replies that it has. With more than three members two of three replies are no majority: one that holds less than the round was about must
+    /// not count as an index. And nothing counts that does not end in an entry of this term (Raft, section 5.4.2): a member says so of a batch that is cut short,
+    /// but DotNext's answer to that is true for ever once it was true.
+    /// </summary>
+    private HeartbeatResult Counted(HeartbeatResult result, bool isShort, bool isOfThisTerm) =>
+        result == HeartbeatResult.ReplicatedWithLeaderTerm && ((isShort && context.MembersCount > 3) || !isOfThisTerm) ? HeartbeatResult.Replicated : result;
+
+    /// <param name="IsShort">The log has more of what the message was about.</param>
+    /// <param name="LastTerm">Of the last entry that the member has if it accepted the message.</param>
+    private readonly record struct Appended(AppendReply Reply, bool IsShort, long LastTerm)
+    {
+        public bool IsRefused(long term) => Reply.Result == HeartbeatResult.Rejected && Reply.Term <= term;
+    }
+
+    /// <summary>Sends what is read from the log; nothing when the member needs a snapshot, or this node leads in that term no more and the log may be another one's.</summary>
+    private sealed class Missing(GroupMember member, EntryLog log, long term, long previous, long previousTerm, long commit)
+        : ILogEntryConsumer<IRaftLogEntry, Appended?>
+    {
+        public async ValueTask<Appended?> ReadAsync<TEntry, TList>(TList entries, long? snapshotIndex, CancellationToken token)
+            where TEntry : notnull, IRaftLogEntry
+            where TList : notnull, IReadOnlyList<TEntry> =>
+            snapshotIndex is null && log.Term == term
+                ? await member.SendAsync<TEntry, TList>(term, entries, previous, previousTerm, commit, token).ConfigureAwait(false)
+                : null;
+    }
+    private sealed class TermOf : ILogEntryConsumer<IRaftLogEntry, long>
+    {
+        public static readonly TermOf Instance = new();
+
+        public ValueTask<long> ReadAsync<TEntry, TList>(TList entries, long? snapshotIndex, CancellationToken token)
+            where TEntry : notnull, IRaftLogEntry
+            where TList : notnull, IReadOnlyList<TEntry> => new(entries[0].Term);
+    }
+}
