@@ -44,6 +44,7 @@ let main argv =
               MadeAnewTests.tests
               CommitGuardTests.tests
               SilentMemberTests.tests
+              StepDownTests.tests
               CatchUpTests.tests
               RandomSiteTests.tests
               PeerNetworkTests.tests

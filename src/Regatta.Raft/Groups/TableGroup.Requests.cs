@@ -69,7 +69,8 @@ internal sealed partial class TableGroup
 
     private async Task ReplicateAsync(ReadOnlyMemory<byte> payload, ProposalBatch batch)
     {
-        ProposedEntry entry = new(_entries.Term, payload, batch);
+        // The only member leads from the start, in the log's term and without an entry of its own.
+        ProposedEntry entry = new(_setting.Members.IsAlone ? _entries.Term : _log.LeaderTerm, payload, batch);
         try
         {
             await _consensus.ReplicateAsync(entry, _stopToken).ConfigureAwait(false);

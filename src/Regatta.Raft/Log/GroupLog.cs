@@ -17,7 +17,15 @@ namespace Regatta.Raft;
 internal sealed class GroupLog(string shellDirectory, EntryLog entries, AppliedProgress progress, Func<long> flushed)
     : WriteAheadLog(new Options { Location = shellDirectory }, NoStateMachine.Instance), IPersistentState
 {
+    private long _leaderTerm;
+
     public EntryLog Entries => entries;
+
+    /// <summary>
+    /// The term in which this node leads, if it does; or led last. Not the log's: that is another leader's for a moment before DotNext steps down, and what was proposed then would be taken
+    /// for that leader's entry by everybody who has this one at its index.
+    /// </summary>
+    public long LeaderTerm => Volatile.Read(ref _leaderTerm);
 
     bool IAuditTrail.IsLogEntryLengthAlwaysPresented => true;
 
@@ -49,7 +57,12 @@ internal sealed class GroupLog(string shellDirectory, EntryLog entries, AppliedP
     {
         byte[] record = await ToRecordAsync(entry, token).ConfigureAwait(false);
         await entries.TakeRoomAsync(record.Length, token).ConfigureAwait(false);
-        return entries.Append(record, entry as ProposedEntry);
+        ProposedEntry? proposal = entry as ProposedEntry;
+        long index = entries.Append(record, proposal);
+        // A candidate that was elected appends one entry of its own, in the term of the votes, before it leads.
+        if (proposal is null)
+            Volatile.Write(ref _leaderTerm, entry.Term);
+        return index;
     }
 
     /// <summary>One entry from a leader, or the word that the state up to <paramref name="startIndex"/> was installed.</summary>
