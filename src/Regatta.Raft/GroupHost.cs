@@ -79,7 +79,7 @@ public sealed partial class GroupHost : IGroupHost
             RaftLogStore log = await Task.Run(() => RaftLogStore.Open(dir.LogPath, options.Log, failStop), CancellationToken.None).ConfigureAwait(false);
             DiskRoom room = new(options.LowWaterBytes, () => FreeSpace.BytesAvailable(dir.Root));
             room.Measure();
-            SiteNetwork? network = options.Site is { Members.Count: > 1 } site ? new SiteNetwork(dir, site, loggers, time) : null;
+            SiteNetwork? network = options.Site is { Members.Count: > 1 } site ? new SiteNetwork(dir, site, options.Progress, loggers, time) : null;
             SiteMembers members = network?.Members ?? SiteMembers.Alone(dir.Identity.NodeId);
             GroupSetting setting = new(dir.Identity.NodeId, members, log, dir.ScratchPath, failStop, room, options.Groups, loggers, time);
             host = new GroupHost(dir, options, environment, setting, network);

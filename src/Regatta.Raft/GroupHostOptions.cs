@@ -16,6 +16,9 @@ public sealed record GroupHostOptions
     /// <summary>Null: a site of one node.</summary>
     public SiteOptions? Site { get; init; }
 
+    /// <summary>Is told what the start waits for.</summary>
+    public StartProgress Progress { get; init; } = new();
+
     /// <summary>Free bytes on the data directory's disk below which writes are refused; 0 turns the check off.</summary>
     public long LowWaterBytes { get; init; } = 256L << 20;
 

@@ -8,6 +8,9 @@ public interface ISiteLink
     /// <summary>All nodes' ids, this one's included, ascending.</summary>
     ImmutableArray<long> Nodes { get; }
 
+    /// <summary>The other nodes that cannot be reached now, each as a clause with its address and the reason; none in order.</summary>
+    ImmutableArray<string> Unreachable { get; }
+
     /// <summary>Asks another node; what is asked is none of this layer's business. At most 15 MiB each way.</summary>
     /// <exception cref="IOException">The node is not reachable, or failed to answer; the message says which and why.</exception>
     Task<ReadOnlyMemory<byte>> AskAsync(long nodeId, ReadOnlyMemory<byte> question, CancellationToken cancellationToken);
@@ -20,6 +23,8 @@ public interface ISiteLink
 internal sealed class LoneSite(long self) : ISiteLink
 {
     public ImmutableArray<long> Nodes { get; } = [self];
+
+    public ImmutableArray<string> Unreachable => [];
 
     public Task<ReadOnlyMemory<byte>> AskAsync(long nodeId, ReadOnlyMemory<byte> question, CancellationToken cancellationToken) =>
         Task.FromException<ReadOnlyMemory<byte>>(new IOException($"Node {nodeId} is no other node of this site."));

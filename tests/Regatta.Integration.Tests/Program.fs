@@ -17,6 +17,7 @@ let main argv =
               PowerLossTests.tests
               CorruptionTests.tests
               RealDataTests.tests
+              SiteStartTests.tests
               SiteKillTests.tests
               SiteDiskTests.tests
               SiteAwayTests.tests

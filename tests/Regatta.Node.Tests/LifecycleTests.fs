@@ -44,7 +44,7 @@ let tests =
                   task {
                       node.Host.Set("b", Refuses(GroupFailure.NoLeader, "no leader"))
                       let! reply = node.Rest "/readyz"
-                      Expect.equal reply (503, "table 'b' has no leader\n") "/readyz"
+                      Expect.equal reply (503, "waiting for leaders of 1 of 2 tables: b\n") "/readyz"
                       let! healthy = node.Rest "/healthz"
                       Expect.equal healthy (200, "ok\n") "alive all the same"
                       node.Host.Set("b", Works)

@@ -147,9 +147,9 @@ module Nodes =
             let mutable host = None
 
             let opening =
-                OpenGroups(fun directory options loggers time token ->
+                OpenGroups(fun directory options progress loggers time token ->
                     task {
-                        let! inner = GroupHosting.OpenAsync(directory, options, loggers, time, token)
+                        let! inner = GroupHosting.OpenAsync(directory, options, progress, loggers, time, token)
                         let faulty = FaultyHost inner
                         prepare faulty
                         host <- Some faulty

@@ -8,8 +8,8 @@ namespace Regatta.Node;
 internal static class GroupHosting
 {
     public static async Task<IGroupHost> OpenAsync(
-        NodeDirectory directory, NodeOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken) =>
-        await GroupHost.OpenAsync(directory, Options(options), loggers, time, cancellationToken);
+        NodeDirectory directory, NodeOptions options, StartProgress progress, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken) =>
+        await GroupHost.OpenAsync(directory, Options(options) with { Progress = progress }, loggers, time, cancellationToken);
 
     private static GroupHostOptions Options(NodeOptions options) => new()
     {

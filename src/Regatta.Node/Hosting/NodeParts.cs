@@ -9,7 +9,7 @@ namespace Regatta.Node;
 
 /// <summary>Opens the groups of a node's data directory. Tests put a host here that fails on demand.</summary>
 internal delegate Task<IGroupHost> OpenGroups(
-    NodeDirectory directory, NodeOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken);
+    NodeDirectory directory, NodeOptions options, StartProgress progress, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken);
 
 /// <summary>
 /// The parts of a node, started in the order in which they need each other and stopped in the reverse one: directory, health port, groups, catalogue,
@@ -22,13 +22,14 @@ internal sealed partial class NodeParts
     private static readonly TimeSpan CloseTime = TimeSpan.FromSeconds(1);
 
     private readonly Stack<Func<Task>> _close = new();
+    private readonly StartProgress _progress = new();
     private readonly ILogger _logger;
     private Action<StringBuilder>? _writeMetrics;
 
     private NodeParts(ILogger logger)
     {
         _logger = logger;
-        Readiness = new Readiness(Served);
+        Readiness = new Readiness(Served, _progress);
     }
 
     public ServedTables Served { get; } = new();
@@ -89,7 +90,7 @@ internal sealed partial class NodeParts
         });
         Rest = RestServer.Build(options, Readiness, () => _writeMetrics, loggers);
         await StartServerAsync(Rest, "rest.address", options.RestAddress, time, cancellationToken);
-        Groups = await openGroups(directory, options, loggers, time, cancellationToken);
+        Groups = await openGroups(directory, options, _progress, loggers, time, cancellationToken);
         OnClose(() => Groups.DisposeAsync().AsTask());
 
         Catalogue catalogue = await StartTablesAsync(directory, options, loggers, time, cancellationToken);
@@ -144,15 +145,27 @@ internal sealed partial class NodeParts
         Reconciler = new TableReconciler(
             Groups, catalogue, history, (ulong)options.RaftNodeId, Served, loggers.CreateLogger<TableReconciler>());
         // Only behind a barrier is the catalogue whole: what was committed before a crash has been applied.
+        _progress.Say(WaitsForMajority);
         await BarrierAsync(group, cancellationToken);
+        _progress.Say("opening the tables");
         // First of all: a new table must not get a number under which there is old data.
         await Reconciler.PassAsync(cancellationToken);
+        _progress.Say(WaitsForMajority);
         await CreateNamedAsync(catalogue, options.TablesNames, cancellationToken);
+        _progress.Say("opening the tables");
         CatalogueRevision = await Reconciler.PassAsync(cancellationToken);
         // Every table of the site is here: nothing that a lost disk had promised is missing.
         if (Served.Snapshot.Faults.Count == 0)
             directory.Admit();
         return catalogue;
+    }
+
+    private string WaitsForMajority()
+    {
+        int others = Groups.Site.Nodes.Length - 1;
+        // With this node they make a majority.
+        int missing = ((others + 1) / 2) - (others - Groups.Site.Unreachable.Length);
+        return missing > 0 ? $"waiting for {missing} of {others} other nodes, without which there is no majority" : "waiting for a leader of the catalogue";
     }
 
     private static async Task CreateNamedAsync(Catalogue catalogue, ImmutableArray<string> names, CancellationToken cancellationToken)

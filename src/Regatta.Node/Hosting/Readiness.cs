@@ -5,8 +5,11 @@ namespace Regatta.Node;
 /// <summary>
 /// Whether the node can do its work, table by table. Thread-safe; cheap enough to be asked several times a second.
 /// </summary>
-internal sealed class Readiness(ServedTables served)
+/// <param name="progress">Of the start.</param>
+internal sealed class Readiness(ServedTables served, StartProgress progress)
 {
+    private const int MostNames = 10;
+
     private const string DiskIsLow = "free disk space is below disk.low-water-bytes: writes are refused until there is room";
 
     private volatile IGroupHost? _groups;
@@ -23,10 +26,10 @@ internal sealed class Readiness(ServedTables served)
         if (served.Closed is { } closed)
             return [closed.Sentence];
         if (_groups is not { } groups)
-            return ["the node is starting"];
+            return ["the node is starting: " + progress.WaitsFor];
         TableSnapshot tables = served.Snapshot;
         string[] disk = groups.IsDiskLow ? [DiskIsLow] : [];
-        return [.. disk, .. tables.Faults.Values, .. tables.Tables.Select(Problem).OfType<string>()];
+        return [.. disk, .. tables.Faults.Values, .. tables.Tables.Select(Fault).OfType<string>(), .. Leaderless(tables, groups.Site)];
     }
 
     /// <summary>Null: no such table.</summary>
@@ -34,12 +37,19 @@ internal sealed class Readiness(ServedTables served)
     {
         TableSnapshot tables = served.Snapshot;
         if (tables.Find(table) is { } found)
-            return served.Closed is null && _groups is { IsDiskLow: false } && Problem(found) is null;
+            return served.Closed is null && _groups is { IsDiskLow: false } && Fault(found) is null && found.Group.LeaderNodeId != 0;
         return tables.Faults.ContainsKey(table) ? false : null;
     }
 
-    private static string? Problem(ServedTable table) =>
-        table.Group.Fault is { } fault ? $"table '{table.Name}': {fault}"
-        : table.Group.LeaderNodeId == 0 ? $"table '{table.Name}' has no leader"
-        : null;
+    private static string? Fault(ServedTable table) => table.Group.Fault is { } fault ? $"table '{table.Name}': {fault}" : null;
+
+    /// <summary>Nothing but an election can be the cause, or too few nodes: then they are named.</summary>
+    private static IEnumerable<string> Leaderless(TableSnapshot tables, ISiteLink site)
+    {
+        string[] names = [.. tables.Tables.Where(table => table.Group is { Fault: null, LeaderNodeId: 0 }).Select(table => table.Name)];
+        if (names.Length == 0)
+            return [];
+        string more = names.Length > MostNames ? $" and {names.Length - MostNames} more" : "";
+        return [$"waiting for leaders of {names.Length} of {tables.Tables.Count} tables: {string.Join(", ", names.Take(MostNames))}{more}", .. site.Unreachable];
+    }
 }

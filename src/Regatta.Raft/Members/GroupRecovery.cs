@@ -10,7 +10,7 @@ namespace Regatta.Raft;
 /// </summary>
 /// <remarks>See docs/decisions/0007, "A node without its disk".</remarks>
 internal sealed partial class GroupRecovery(
-    NodeDirectory directory, RaftLogStore log, SiteMembers members, GroupOptions options, TimeProvider time, ILoggerFactory loggers)
+    NodeDirectory directory, RaftLogStore log, SiteMembers members, GroupOptions options, StartProgress progress, TimeProvider time, ILoggerFactory loggers)
 {
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(200);
 
@@ -20,6 +20,7 @@ internal sealed partial class GroupRecovery(
     public async Task RunAsync(GroupSpec spec, CancellationToken cancellationToken)
     {
         string? said = null;
+        progress.Say($"fetching table '{spec.Name}' for a new disk");
         while (true)
         {
             string problem;
@@ -38,6 +39,7 @@ internal sealed partial class GroupRecovery(
             if (problem != said)
                 LogWaits(spec.Name, spec.GroupId, problem);
             said = problem;
+            progress.Say($"fetching table '{spec.Name}' for a new disk, which is tried again: {problem}");
             await Task.Delay(AskAgain, time, cancellationToken).ConfigureAwait(false);
         }
     }

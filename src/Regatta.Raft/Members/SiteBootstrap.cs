@@ -9,7 +9,8 @@ namespace Regatta.Raft;
 /// those are its founders. Whoever comes later, or with another disk, joins what is there and recovers first. A node with an empty disk that hears neither of a
 /// site nor from enough others waits.
 /// </summary>
-internal sealed partial class SiteBootstrap(NodeDirectory directory, SiteMembers members, TimeProvider time, ILogger<SiteBootstrap> logger)
+internal sealed partial class SiteBootstrap(
+    NodeDirectory directory, SiteMembers members, StartProgress progress, TimeProvider time, ILogger<SiteBootstrap> logger)
 {
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
@@ -21,20 +22,24 @@ internal sealed partial class SiteBootstrap(NodeDirectory directory, SiteMembers
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         long began = time.GetTimestamp();
+        int others = members.Ids.Length - 1;
         bool isSaid = false;
         while (directory.Identity.Standing == NodeStanding.New)
         {
             SiteKnowledge[] known = await AskAsync(cancellationToken).ConfigureAwait(false);
             if (known.FirstOrDefault(other => other.History != Guid.Empty) is { } site)
                 Join(site);
-            else if (directory.Identity.NodeId == members.Ids[0] && known.Length >= Majority(members.Ids.Length - 1))
+            else if (directory.Identity.NodeId == members.Ids[0] && known.Length >= Majority(others))
                 await FoundAsync(known, cancellationToken).ConfigureAwait(false);
             else
             {
+                progress.Say(
+                    $"its disk is empty, and no node that it reaches belongs to a site; start the others, node {members.Ids[0]} founds the site as soon as {Majority(others)} of "
+                    + $"{others} others answer it ({known.Length} of {others} answer this node)");
                 // Nodes that are started together need a moment to find each other.
                 if (!isSaid && time.GetElapsedTime(began) >= QuietTime)
                 {
-                    LogWaits(members.Ids[0], known.Length, members.Ids.Length - 1);
+                    LogWaits(members.Ids[0], known.Length, others);
                     isSaid = true;
                 }
 

@@ -9,6 +9,7 @@ internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
 {
     private readonly NodeDirectory _directory;
     private readonly SiteOptions _options;
+    private readonly StartProgress _progress;
     private readonly ILoggerFactory _loggers;
     private readonly TimeProvider _time;
     private readonly PeerNetwork _peers;
@@ -19,10 +20,11 @@ internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
     private GroupRecovery? _recovery;
     private Func<ReadOnlyMemory<byte>, CancellationToken, Task<ReadOnlyMemory<byte>>>? _answer;
 
-    public SiteNetwork(NodeDirectory directory, SiteOptions options, ILoggerFactory loggers, TimeProvider time)
+    public SiteNetwork(NodeDirectory directory, SiteOptions options, StartProgress progress, ILoggerFactory loggers, TimeProvider time)
     {
         _directory = directory;
         _options = options;
+        _progress = progress;
         _loggers = loggers;
         _time = time;
         NodeIdentity identity = directory.Identity;
@@ -40,12 +42,14 @@ internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
             loggers,
             time);
         Members = new SiteMembers(identity.NodeId, options.Members.Keys, id => _peers[id]);
-        _bootstrap = new SiteBootstrap(directory, Members, time, loggers.CreateLogger<SiteBootstrap>());
+        _bootstrap = new SiteBootstrap(directory, Members, progress, time, loggers.CreateLogger<SiteBootstrap>());
     }
 
     public SiteMembers Members { get; }
 
     public ImmutableArray<long> Nodes => Members.Ids;
+
+    public ImmutableArray<string> Unreachable => _peers.Unreachable;
 
     /// <summary>After <see cref="StartAsync"/> has begun.</summary>
     public GroupRecovery Recovery => _recovery ?? throw new InvalidOperationException("The network has not started.");
@@ -54,7 +58,7 @@ internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
     public async Task StartAsync(ISiteGroups groups, RaftLogStore log, GroupOptions groupOptions, CancellationToken cancellationToken)
     {
         _log = log;
-        _recovery = new GroupRecovery(_directory, log, Members, groupOptions, _time, _loggers);
+        _recovery = new GroupRecovery(_directory, log, Members, groupOptions, _progress, _time, _loggers);
         _source = new SnapshotSource(
             _directory.ScratchPath,
             groups.Origin,
@@ -62,6 +66,7 @@ internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
             _time,
             _loggers.CreateLogger<SnapshotSource>());
         Volatile.Write(ref _groups, groups);
+        _progress.Needs(this);
         await _peers.StartAsync(cancellationToken).ConfigureAwait(false);
         await _bootstrap.RunAsync(cancellationToken).ConfigureAwait(false);
     }

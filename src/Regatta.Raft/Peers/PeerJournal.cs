@@ -46,6 +46,13 @@ internal sealed partial class PeerJournal(ILogger logger)
             LogStranger(address, reason);
     }
 
+    /// <returns>Why there is no connection to a member, as a predicate to it; null: nothing was heard of it.</returns>
+    public string? Reason(long nodeId)
+    {
+        lock (_gate)
+            return _reasons.GetValueOrDefault((nodeId, true)) ?? _reasons.GetValueOrDefault((nodeId, false));
+    }
+
     public void HandlerFailed(long nodeId, long group, PeerMethod method, Exception cause) => LogHandlerFailed(nodeId, method, group, cause);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Node {NodeId} is connected ({Address})")]

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Collections.Immutable;
 using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
@@ -14,6 +15,8 @@ internal sealed class PeerNetwork : IAsyncDisposable
 {
     private readonly FrozenDictionary<long, PeerLink> _links;
     private readonly ServedCalls _served = new();
+    private readonly PeerNetworkOptions _options;
+    private readonly PeerJournal _journal;
     private readonly PeerListener _listener;
     private readonly SocketConnectionContextFactory _connections;
     private readonly PeerDialer[] _dialers;
@@ -30,6 +33,7 @@ internal sealed class PeerNetwork : IAsyncDisposable
             throw new ArgumentException($"The site's name is longer than {Hello.MaxSiteBytes} bytes", nameof(options));
         ILogger logger = loggers.CreateLogger<PeerNetwork>();
         PeerJournal journal = new(logger);
+        (_options, _journal) = (options, journal);
         _links = options.Members.Keys.Where(id => id != options.NodeId)
             .ToFrozenDictionary(id => id, id => new PeerLink(id, link => PeerChanged?.Invoke(link)));
         PeerSessions sessions = new(options, _links, handler, _served, journal, time);
@@ -53,6 +57,13 @@ internal sealed class PeerNetwork : IAsyncDisposable
 
     /// <exception cref="KeyNotFoundException">It is no other member.</exception>
     public PeerLink this[long nodeId] => _links[nodeId];
+
+    /// <summary>Each of the other nodes that there is no connection with, as a clause with its address and the reason.</summary>
+    public ImmutableArray<string> Unreachable =>
+    [
+        .. _links.Values.Where(link => !link.IsConnected).OrderBy(link => link.NodeId).Select(
+            link => $"node {link.NodeId} ({_options.Members[link.NodeId]}) {_journal.Reason(link.NodeId) ?? "has not been heard of"}"),
+    ];
 
     /// <summary>Listens, and begins to dial. Does not wait for any connection.</summary>
     /// <exception cref="IOException">The address cannot be listened on.</exception>

@@ -1,0 +1,66 @@
+/// What /readyz says while a node of a site waits for others.
+module Regatta.Integration.Tests.SiteStartTests
+
+open System
+open System.Diagnostics
+open System.IO
+open System.Threading.Tasks
+
+let private refused (site: Site) (index: int) = $"node {index + 1} (127.0.0.1:{site.Raft index}) cannot be reached: Connection refused"
+let private unheard (site: Site) (index: int) = $"node {index + 1} (127.0.0.1:{site.Raft index}) has not been heard of"
+
+/// Generous, as a node's own.
+let private patience = TimeSpan.FromSeconds 120.0
+
+/// Until /readyz says all of this. A node that was ready does not notice at once that the others are gone.
+let private says (site: Site) (index: int) (parts: string list) =
+    task {
+        let since = Stopwatch.StartNew()
+        let mutable waiting = true
+
+        while waiting do
+            match!
+                site.Node(index).Settled(fun text -> parts |> List.forall (fun part -> text.Contains(part, StringComparison.Ordinal)))
+            with
+            | NotReady _ -> waiting <- false
+            | Ready when since.Elapsed < patience -> do! Task.Delay(Readers.pause, TimeProvider.System)
+            | Ready
+            | Ended -> site.Fail $"node {index + 1} was to say %A{parts}, and is ready or has ended"
+    }
+
+let tests =
+    Case.ofTask "a node that waits for others says in /readyz for which ones, for what, and why they are not there" (fun () ->
+        task {
+            use scratch = new Scratch()
+            let directory index = scratch.Sub $"node-{index + 1}"
+            use site = new Site(directory, [])
+            site.Start 0
+
+            do!
+                says
+                    site
+                    0
+                    [ "its disk is empty, and no node that it reaches belongs to a site; start the others"
+                      "0 of 2 answer this node"
+                      refused site 1
+                      refused site 2 ]
+
+            site.Start 1
+            site.Start 2
+            do! site.Ready()
+            do! site.Kill [ 0; 1 ]
+            do! says site 2 [ "waiting for leaders of 1 of 1 tables: default"; "node 1 ("; "node 2 (" ]
+            do! site.Kill [ 2 ]
+            site.Start 2
+            let majority = "the node is starting: waiting for 1 of 2 other nodes, without which there is no majority"
+            // The others would dial it.
+            do! says site 2 [ majority; unheard site 0; unheard site 1 ]
+            do! site.Kill [ 2 ]
+            site.Start 0
+            do! says site 0 [ majority; refused site 1; refused site 2 ]
+            Directory.Delete(directory 2, true)
+            site.Start 2
+            do! says site 2 [ "fetching table 'catalogue' for a new disk"; "too few other nodes answer"; unheard site 1 ]
+            site.Start 1
+            do! site.Ready()
+        })
