@@ -111,6 +111,7 @@ type private Link(answer: ReadOnlyMemory<byte> -> CancellationToken -> Task<Read
 
     interface ISiteLink with
         member _.Nodes = ImmutableArray.Create(1L, 2L)
+        member _.Unreachable = ImmutableArray.Empty
         member _.AnswerBy _ = ()
 
         member _.AskAsync(_, question, token) =

@@ -191,8 +191,8 @@ let private together =
                   while between.Count < wanted && tries < 10 * wanted do
                       tries <- tries + 1
                       let newest = site.Nodes |> List.map (fun node -> (node.Group 7L).Reader.Revision) |> List.max
-                      // As a rule far enough ahead for all nodes to be asked before it comes.
-                      let asked = newest + 500L
+                      // As a rule far enough ahead for all nodes to be asked before it comes; and not a multiple of the writers, who come and go together at times.
+                      let asked = newest + 507L
                       let! seen = Task.WhenAll [| for node in site.Nodes -> seenAt (node.Group 7L) asked |]
 
                       match Array.choose id seen with
