@@ -45,6 +45,7 @@ let main argv =
               CommitGuardTests.tests
               SilentMemberTests.tests
               StepDownTests.tests
+              ElectionTests.tests
               CatchUpTests.tests
               RandomSiteTests.tests
               PeerNetworkTests.tests

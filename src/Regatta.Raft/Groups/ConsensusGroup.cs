@@ -15,6 +15,7 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
     private readonly GroupMember[] _members;
     private readonly EntryLog _entries;
     private readonly TimeProvider _time;
+    private readonly TimeSpan _leastElectionTimeout;
     private readonly ILogger _logger;
     private volatile int _campaigns;
 
@@ -27,6 +28,7 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
         _members = [.. setting.Members.Ids.Select(id => new GroupMember(groupId, id, setting.Members.Peer(id), context))];
         _entries = log.Entries;
         _time = setting.Time;
+        _leastElectionTimeout = setting.Options.ElectionTimeout;
         _logger = logger;
     }
 
@@ -60,8 +62,7 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
 
     public async ValueTask<byte[]> OnVoteAsync(long from, VoteRequest vote, CancellationToken token)
     {
-        if (vote.IsTransfer)
-            LastHeardOfLeader(this) = default;
+        ForgetLeader(vote.IsTransfer);
         Result<bool> reply = await VoteAsync(GroupMember.IdOf(from), vote.Term, vote.LastIndex, vote.LastTerm, 0, token).ConfigureAwait(false);
         return RaftMessages.EncodeVoteReply(reply.Term, reply.Value ? 1 : 0);
     }
@@ -70,6 +71,7 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
     {
         if (vote.IsTransfer && vote.Term > _entries.Term && _entries.IsUpToDate(vote.LastIndex, vote.LastTerm))
             return RaftMessages.EncodeVoteReply(_entries.Term, (long)PreVoteResult.Accepted);
+        ForgetLeader(isAsked: false);
         Result<PreVoteResult> reply = await PreVoteAsync(GroupMember.IdOf(from), vote.Term, vote.LastIndex, vote.LastTerm, 0, token).ConfigureAwait(false);
         return RaftMessages.EncodeVoteReply(reply.Term, (long)reply.Value);
     }
@@ -112,6 +114,17 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
 
     /// <summary>The leader begins a round at once, or as soon as the one that runs is over, instead of with the next heartbeat. Nothing on others.</summary>
     public void ForceRound() => _ = ForceRoundAsync();
+
+    /// <summary>
+    /// Who has heard of no leader for the shortest election time-out votes for another one (Raft dissertation, section 4.2.3). DotNext's member does not until the time-out is over that
+    /// it has drawn itself: then the candidate that stood first, and may be the only one with all entries, has to wait for its time-out once more.
+    /// </summary>
+    /// <param name="isAsked">The leader itself wants another one.</param>
+    private void ForgetLeader(bool isAsked)
+    {
+        if (isAsked || LastHeardOfLeader(this).Elapsed >= _leastElectionTimeout)
+            LastHeardOfLeader(this) = default;
+    }
 
     private async Task ForceRoundAsync()
     {

@@ -95,8 +95,10 @@ internal sealed partial class GroupMember(long groupId, long nodeId, IPeer? peer
         (long Term, long Answer) reply = own;
         try
         {
+            // A candidate has to wait for every answer that may decide; a member that stands still must not take up all of its time, and one that is back answers at once.
+            TimeSpan timeout = peer?.Silence < context.Options.ElectionTimeout / 2 ? context.Options.VoteTimeout : context.Options.HeartbeatInterval;
             if (peer is not null)
-                reply = RaftMessages.DecodeVoteReply(await CallAsync(method, RaftMessages.Encode(question), context.Options.VoteTimeout, token, ballot.Decided).ConfigureAwait(false));
+                reply = RaftMessages.DecodeVoteReply(await CallAsync(method, RaftMessages.Encode(question), timeout, token, ballot.Decided).ConfigureAwait(false));
         }
         catch (MemberUnavailableException)
         {
