@@ -3,7 +3,8 @@ using Regatta.Storage;
 namespace Regatta.Raft;
 
 /// <summary>
-/// Keeps the unflushed writes of all tables within their bound by flushing the fullest table. RocksDB's own bound flushes whichever table writes next: with many tables that are written a little each, all of them
+/// Keeps the unflushed writes of all tables within their bound by flushing the table that gives back most for longest: bytes times their age, so that tables which are no longer written do not leave
+/// a busy one next to nothing. RocksDB's own bound flushes whichever table writes next: with many tables that are written a little each, all of them
 /// are flushed again and again with next to nothing in them.
 /// </summary>
 internal sealed class MemoryRelief(StorageEnvironment environment, Func<IEnumerable<TableGroup>> groups)
@@ -16,11 +17,11 @@ internal sealed class MemoryRelief(StorageEnvironment environment, Func<IEnumera
     {
         while (environment.WriteBufferUsage > environment.Options.WriteBufferBytes)
         {
-            TableGroup? fullest = groups().MaxBy(static group => group.UnflushedBytes);
-            if (fullest is null || fullest.UnflushedBytes < LeastBytes)
+            TableGroup? victim = groups().Where(static group => group.UnflushedBytes >= LeastBytes).MaxBy(static group => group.UnflushedBytes * (1 + group.UnflushedFor.TotalSeconds));
+            if (victim is null)
                 return;
-            await fullest.FlushAsync().ConfigureAwait(false);
-            if (fullest.IsBroken)
+            await victim.FlushAsync().ConfigureAwait(false);
+            if (victim.IsBroken)
                 return;
         }
     }

@@ -13,7 +13,7 @@ public sealed record StorageOptions
     /// <summary>Bytes of file blocks kept uncompressed in memory, index and filter blocks included. 1 MiB to 1 TiB.</summary>
     public long BlockCacheBytes { get; init; } = 64 * MiB;
 
-    /// <summary>Bytes of unflushed writes over all tables at which their owner is to flush the fullest. 1 MiB to 1 TiB. At twice as much each table is flushed that writes.</summary>
+    /// <summary>Bytes of unflushed writes over all tables at which their owner is to flush the fullest and oldest. 1 MiB to 1 TiB. At twice as much each table is flushed that writes.</summary>
     public long WriteBufferBytes { get; init; } = 64 * MiB;
 
     /// <summary>Bytes of unflushed writes at which one table is flushed by itself. 64 KiB to 4 GiB.</summary>

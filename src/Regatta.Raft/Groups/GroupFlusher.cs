@@ -7,7 +7,9 @@ namespace Regatta.Raft;
 internal sealed class GroupFlusher(EntryLog log, IGroupState state, GroupOptions options, TimeProvider time)
 {
     private long _flushed = state.Flushed.Index;
-    private long? _unflushedSince;
+
+    /// <summary>0: all is on disk, or the table has not been looked at since.</summary>
+    private long _unflushedSince;
 
     /// <summary>Index up to which the state is known to be on disk.</summary>
     public long Flushed => Volatile.Read(ref _flushed);
@@ -15,12 +17,15 @@ internal sealed class GroupFlusher(EntryLog log, IGroupState state, GroupOptions
     /// <summary>Bytes of the log that are not on disk as state, roughly; about as much is in the state's write buffers.</summary>
     public long UnflushedBytes => log.BytesAfter(Flushed);
 
+    /// <summary>How long they have been there, within the interval of <see cref="RunAsync"/>.</summary>
+    public TimeSpan UnflushedFor => Volatile.Read(ref _unflushedSince) is var since && since != 0 ? time.GetElapsedTime(since) : TimeSpan.Zero;
+
     /// <param name="now">Whether to flush although it is not time yet.</param>
     public async Task RunAsync(bool now)
     {
         long applied = state.Store.Applied.Index;
         if (applied == Flushed)
-            _unflushedSince = null;
+            Volatile.Write(ref _unflushedSince, 0);
         else
             Flush(applied, now);
         // Also when nothing was flushed just now: a clean stop flushes and leaves the cut to the next start.
@@ -36,7 +41,7 @@ internal sealed class GroupFlusher(EntryLog log, IGroupState state, GroupOptions
         state.Flush();
         RaftMetrics.Flushes.Add(1);
         Volatile.Write(ref _flushed, state.Flushed.Index);
-        _unflushedSince = null;
+        Volatile.Write(ref _unflushedSince, 0);
     }
 
     private bool IsDue(long applied)
@@ -44,7 +49,8 @@ internal sealed class GroupFlusher(EntryLog log, IGroupState state, GroupOptions
         if (applied <= Flushed)
             return false;
         long now = time.GetTimestamp();
-        _unflushedSince ??= now;
-        return log.BytesAfter(Flushed) >= options.FlushBytes || time.GetElapsedTime(_unflushedSince.Value, now) >= options.FlushInterval;
+        if (_unflushedSince == 0)
+            Volatile.Write(ref _unflushedSince, now);
+        return log.BytesAfter(Flushed) >= options.FlushBytes || time.GetElapsedTime(_unflushedSince, now) >= options.FlushInterval;
     }
 }

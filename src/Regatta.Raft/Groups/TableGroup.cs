@@ -91,6 +91,9 @@ internal sealed partial class TableGroup : ITableGroup
     /// <summary>About what it holds in write buffers.</summary>
     public long UnflushedBytes => _flusher.UnflushedBytes;
 
+    /// <summary>For how long.</summary>
+    public TimeSpan UnflushedFor => _flusher.UnflushedFor;
+
     /// <summary>What other nodes can ask of the group.</summary>
     internal GroupEndpoint Endpoint { get; }
 
