@@ -84,10 +84,7 @@ let tests =
                       apply (log.Next()) 1
                       waited
 
-                  Expect.equal
-                      [ for number in 0..9 -> waits (2 * number) ]
-                      ([ true; true; true ] @ List.replicate 7 false)
-                      "three times"
+                  Expect.equal [ for number in 0..9 -> waits (2 * number) ] ([ true; true; true ] @ List.replicate 7 false) "three times"
 
                   let later = [ for number in 10..99 -> waits (2 * number) ]
                   Expect.equal (List.findIndex id later + 10) 67 "tried again after 64 entries"
