@@ -127,8 +127,11 @@ type Entry(term: int64, payload: byte array, snapshot: bool) =
 type Given = { Snapshot: int64 option; Terms: int64 list; Payloads: byte array list }
 
 /// Hands out everything that a read passes on.
-type Collector() =
+/// <param name="termsOnly">As DotNext asks for a term.</param>
+type Collector(termsOnly: bool) =
     interface ILogEntryConsumer<IRaftLogEntry, Given> with
+        member _.LogEntryMetadataOnly = termsOnly
+
         member _.ReadAsync<'entry, 'list when 'entry :> IRaftLogEntry and 'list :> System.Collections.Generic.IReadOnlyList<'entry>>
             (entries: 'list, snapshotIndex: Nullable<int64>, _: CancellationToken)
             =
@@ -208,10 +211,9 @@ type GroupFixture(directory: string, gate: WriteGate option, options: RaftLogOpt
 
     member _.Commit(index: int64) = trail.CommitAsync(index, CancellationToken.None).AsTask()
 
-    member _.Read(first: int64, last: int64) =
-        (trail :> IAuditTrail<IRaftLogEntry>)
-            .ReadAsync(Collector() :> ILogEntryConsumer<IRaftLogEntry, Given>, first, last, CancellationToken.None)
-            .AsTask()
+    member _.Read(first: int64, last: int64, ?termsOnly: bool) =
+        let reader = Collector(defaultArg termsOnly false) :> ILogEntryConsumer<IRaftLogEntry, Given>
+        (trail :> IAuditTrail<IRaftLogEntry>).ReadAsync(reader, first, last, CancellationToken.None).AsTask()
 
     interface IAsyncDisposable with
         member _.DisposeAsync() =

@@ -22,6 +22,16 @@ let private reading =
                   Expect.equal given { Snapshot = None; Terms = []; Payloads = [] } "nothing"
               }
 
+          taskCase "what is behind the range comes with it: who is behind by many rounds gets it all in one message"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+                  use log = new GroupFixture(directory.Path)
+                  do! committed log 1L 9L
+                  let! given = soonResult (log.Read(3L, 4L))
+                  Expect.equal given.Payloads.Length 7 "from 3 to 9"
+              }
+
           taskCase "a range beyond the end is refused"
           <| fun () ->
               task {
@@ -103,7 +113,7 @@ let private reading =
                   do! soon (log.Entries.CutAsync(5L, 0L))
 
                   for index in 5L .. 20L do
-                      let! given = soonResult (log.Read(index, index))
+                      let! given = soonResult (log.Read(index, index, true))
                       Expect.equal given.Terms [ index ] $"term of entry {index}"
               }
 

@@ -45,6 +45,8 @@ let main argv =
               CommitGuardTests.tests
               SilentMemberTests.tests
               StepDownTests.tests
+              TimeLimitTests.tests
+              AppendDeadlineTests.tests
               ElectionTests.tests
               CatchUpTests.tests
               RandomSiteTests.tests

@@ -79,6 +79,42 @@ let tests =
                   Expect.isTrue read.Succeeded $"reads are confirmed: {read.Reason}"
               }
 
+          taskCase "does not hold up that leader when the other member was behind by many rounds in that moment"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+                  use! stage = stage directory.Path
+                  let goesOn = TaskCompletionSource()
+                  let behind = follower [ 3L; 3L; 3L; 3L; 3L ]
+
+                  let slow =
+                      { behind with
+                          Append =
+                              fun request ->
+                                  task {
+                                      do! goesOn.Task
+                                      return! behind.Append request
+                                  } }
+
+                  stage.Plays(2L, slow)
+                  stage.Plays(3L, follower [ 3L; 3L; 3L; 3L; 3L ])
+                  do! soon (stage.Leads())
+                  do! writes stage
+                  let asked = TaskCompletionSource()
+
+                  let fallsSilent _ =
+                      asked.TrySetResult() |> ignore
+                      hangs
+
+                  stage.Plays(3L, { silent with Append = fallsSilent })
+                  let late = put stage.Group "late" "value"
+                  // The round has begun, and the other one has not had the ones before.
+                  do! soon asked.Task
+                  goesOn.SetResult()
+                  let! revision = soonResult late
+                  Expect.equal revision 21L "two of three have it"
+              }
+
           taskCase "does not hold up that leader when the other member comes back with a new disk and less than it had"
           <| fun () ->
               task {

@@ -33,8 +33,7 @@ internal sealed class SiteNodes(ISiteLink link, NodeOptions options, NodeAddress
     {
         if (nodeId == options.RaftNodeId)
             return Self();
-        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(deadline);
-        using ITimer timer = time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), limit, DescribeTimeout, Timeout.InfiniteTimeSpan);
+        using TimeLimit limit = new(DescribeTimeout, time, deadline);
         try
         {
             NodeAnswer answer = await AskAsync(nodeId, new NodeQuestion { Member = new MemberQuestion() }, limit.Token);

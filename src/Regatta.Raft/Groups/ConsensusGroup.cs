@@ -198,6 +198,13 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
 
         public bool AggressiveLeaderStickiness => true;
 
+        /// <summary>
+        /// A member that has so many rounds to answer counts as not there in those that follow, and is not sent them. At DotNext's 16 that is one which is behind by a few milliseconds;
+        /// and when the other one of three, with which those rounds go on, falls silent in that moment, the round that runs waits for it, and no other begins: nothing is committed
+        /// although two of three are there, until the leader gives up.
+        /// </summary>
+        public int MaxReplicationLag => 1024;
+
         /// <summary>Off: a lease trusts clocks. Linearizable reads confirm leadership instead.</summary>
         public bool IsLeaderLeaseEnabled => false;
 

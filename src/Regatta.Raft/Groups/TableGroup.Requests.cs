@@ -91,9 +91,7 @@ internal sealed partial class TableGroup
     {
         if (_setting.FailStop.Cause is not null || _stopToken.IsCancellationRequested)
             return new BarrierOutcome(GroupFailure.Stopped, "The table's group has stopped.");
-        using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(_stopToken, _setting.FailStop.Token);
-        using ITimer timer = _setting.Time.CreateTimer(
-            static state => ((CancellationTokenSource)state!).Cancel(), deadline, _setting.Options.BarrierTimeout, Timeout.InfiniteTimeSpan);
+        using TimeLimit deadline = new(_setting.Options.BarrierTimeout, _setting.Time, _stopToken, _setting.FailStop.Token);
         try
         {
             while (true)
@@ -119,9 +117,7 @@ internal sealed partial class TableGroup
             return new BarrierOutcome(GroupFailure.Stopped, "The table's group has stopped.");
         if (_fault is { } fault)
             return new BarrierOutcome(GroupFailure.NoLeader, fault);
-        using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(_stopToken, _setting.FailStop.Token);
-        using ITimer timer = _setting.Time.CreateTimer(
-            static state => ((CancellationTokenSource)state!).Cancel(), deadline, _setting.Options.BarrierTimeout, Timeout.InfiniteTimeSpan);
+        using TimeLimit deadline = new(_setting.Options.BarrierTimeout, _setting.Time, _stopToken, _setting.FailStop.Token);
         try
         {
             if (!_consensus.Leads)

@@ -39,7 +39,10 @@ internal sealed partial class EntryLog
         }
     }
 
-    /// <summary>Passes entries to DotNext: an empty list for an empty range, one entry for everything up to the cut, else at most <see cref="MaxReadBytes"/>.</summary>
+    /// <summary>
+    /// Passes entries to DotNext: an empty list for an empty range, one entry for everything up to the cut, else at most <see cref="MaxReadBytes"/>. Entries behind the range, too: a member
+    /// that is behind by many rounds then gets in the first message what it would get in as many as there were rounds, each with a sync.
+    /// </summary>
     public ValueTask<TResult> ReadAsync<TResult>(ILogEntryConsumer<IRaftLogEntry, TResult> reader, long from, long to, CancellationToken cancellationToken)
     {
         while (true)
@@ -55,7 +58,7 @@ internal sealed partial class EntryLog
                 else if (to > _last)
                     throw new ArgumentOutOfRangeException(nameof(to), to, $"Group {group}: the log ends at {_last}.");
                 else if (_tail.Contains(from))
-                    entries = FromTail(from, to, MaxReadBytes);
+                    entries = FromTail(from, reader.LogEntryMetadataOnly ? to : _last, MaxReadBytes);
             }
 
             if (entries is null && from <= cut)

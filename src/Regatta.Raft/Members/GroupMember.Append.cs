@@ -1,4 +1,5 @@
 using DotNext.IO.Log;
+using DotNext.Net.Cluster;
 using DotNext.Net.Cluster.Consensus.Raft;
 
 namespace Regatta.Raft;
@@ -8,6 +9,9 @@ internal sealed partial class GroupMember
 {
     /// <summary>In one round. A log that departs further from the leader's is helped by the rounds that follow.</summary>
     private const int MaxStepsBack = 16;
+
+    private AppendDeadline? _deadline;
+    private bool _fellSilent;
 
     /// <summary>
     /// A member that lacks the entry before the first is sent what it lacks at once, as part of the same round. DotNext would do so in the next round; but a refusal is neither an
@@ -57,10 +61,41 @@ internal sealed partial class GroupMember
         where TEntry : IRaftLogEntry
         where TList : IReadOnlyList<TEntry>
     {
+        // Before anything is copied.
+        IPeer other = Present();
         byte[] request = RaftMessages.EncodeAppend<TEntry, TList>(term, entries, previous, previousTerm, commit);
-        AppendReply reply = RaftMessages.DecodeAppendReply(await CallAsync(PeerMethod.Append, request, context.Options.AppendTimeout, token).ConfigureAwait(false));
+        AppendReply reply = RaftMessages.DecodeAppendReply(await TellAsync(other, PeerMethod.Append, request, token).ConfigureAwait(false));
         return new Appended(reply, entries is EntryBatch { IsShort: true }, entries.Count > 0 ? entries[^1].Term : previousTerm);
     }
+
+    /// <summary>
+    /// DotNext queues a member's rounds while it waits for an answer, and sends them one by one; so a member that did not answer gets no further ones until something is heard of it.
+    /// </summary>
+    /// <exception cref="MemberUnavailableException">There is no connection to it, or it fell silent.</exception>
+    private IPeer Present()
+    {
+        IPeer other = Other();
+        return other.IsConnected && !(Volatile.Read(ref _fellSilent) && IsSilent(other)) ? other : throw new MemberUnavailableException(this);
+    }
+
+    /// <summary>A message of a leader.</summary>
+    private async Task<ReadOnlyMemory<byte>> TellAsync(IPeer other, PeerMethod method, byte[] request, CancellationToken token)
+    {
+        // Messages of a leadership that ends and of the next one may overlap.
+        AppendDeadline deadline = Interlocked.Exchange(ref _deadline, null) ?? new AppendDeadline(other, context.Options, context.Time);
+        try
+        {
+            return await CallAsync(other, method, request, deadline.Begin(token), token).ConfigureAwait(false);
+        }
+        finally
+        {
+            Volatile.Write(ref _fellSilent, IsSilent(other));
+            AppendDeadline? spent = deadline.TryEnd() ? Interlocked.Exchange(ref _deadline, deadline) : deadline;
+            spent?.Dispose();
+        }
+    }
+
+    private bool IsSilent(IPeer other) => other.Silence >= AppendDeadline.Patience(context.Options);
 
     /// <summary>
     /// DotNext commits by the median of the replies that it has. With more than three members two of three replies are no majority: one that holds less than the round was about must
@@ -88,9 +123,12 @@ internal sealed partial class GroupMember
                 ? await member.SendAsync<TEntry, TList>(term, entries, previous, previousTerm, commit, token).ConfigureAwait(false)
                 : null;
     }
+
     private sealed class TermOf : ILogEntryConsumer<IRaftLogEntry, long>
     {
         public static readonly TermOf Instance = new();
+
+        public bool LogEntryMetadataOnly => true;
 
         public ValueTask<long> ReadAsync<TEntry, TList>(TList entries, long? snapshotIndex, CancellationToken token)
             where TEntry : notnull, IRaftLogEntry

@@ -70,7 +70,7 @@ internal sealed partial class GroupMember(long groupId, long nodeId, IPeer? peer
     {
         byte[] request = RaftMessages.Encode(new SnapshotNotice(term, snapshotIndex, snapshot.Term));
         AppendReply reply = RaftMessages.DecodeAppendReply(
-            await CallAsync(PeerMethod.InstallSnapshot, request, context.Options.AppendTimeout, token).ConfigureAwait(false));
+            await TellAsync(Present(), PeerMethod.InstallSnapshot, request, token).ConfigureAwait(false));
         // The same guard: what it holds is the cut, not what the round was about.
         HeartbeatResult result = reply.Result == HeartbeatResult.ReplicatedWithLeaderTerm ? HeartbeatResult.Replicated : reply.Result;
         return new Result<HeartbeatResult> { Term = reply.Term, Value = result };
@@ -84,9 +84,7 @@ internal sealed partial class GroupMember(long groupId, long nodeId, IPeer? peer
 
     public ValueTask CancelPendingRequestsAsync() => default;
 
-    public void Dispose()
-    {
-    }
+    public void Dispose() => _deadline?.Dispose();
 
     private async Task<(long Term, long Answer)> AskAsync(
         Ballots ballots, PeerMethod method, VoteRequest question, (long Term, long Answer) own, Func<long, bool> isFor, CancellationToken token)
@@ -95,10 +93,13 @@ internal sealed partial class GroupMember(long groupId, long nodeId, IPeer? peer
         (long Term, long Answer) reply = own;
         try
         {
-            // A candidate has to wait for every answer that may decide; a member that stands still must not take up all of its time, and one that is back answers at once.
-            TimeSpan timeout = peer?.Silence < context.Options.ElectionTimeout / 2 ? context.Options.VoteTimeout : context.Options.HeartbeatInterval;
             if (peer is not null)
-                reply = RaftMessages.DecodeVoteReply(await CallAsync(method, RaftMessages.Encode(question), timeout, token, ballot.Decided).ConfigureAwait(false));
+            {
+                // A candidate has to wait for every answer that may decide; a member that stands still must not take up all of its time, and one that is back answers at once.
+                TimeSpan timeout = peer.Silence < context.Options.ElectionTimeout / 2 ? context.Options.VoteTimeout : context.Options.HeartbeatInterval;
+                using TimeLimit deadline = new(timeout, context.Time, token, ballot.Decided);
+                reply = RaftMessages.DecodeVoteReply(await CallAsync(peer, method, RaftMessages.Encode(question), deadline.Token, token).ConfigureAwait(false));
+            }
         }
         catch (MemberUnavailableException)
         {
@@ -110,15 +111,14 @@ internal sealed partial class GroupMember(long groupId, long nodeId, IPeer? peer
         return reply;
     }
 
-    private async Task<ReadOnlyMemory<byte>> CallAsync(PeerMethod method, byte[] request, TimeSpan timeout, CancellationToken token, CancellationToken pointless = default)
+    private IPeer Other() => peer ?? throw new InvalidOperationException($"Node {nodeId} was about to send a Raft message to itself.");
+
+    /// <param name="token">The caller's own.</param>
+    private async Task<ReadOnlyMemory<byte>> CallAsync(IPeer other, PeerMethod method, byte[] request, CancellationToken deadline, CancellationToken token)
     {
-        if (peer is null)
-            throw new InvalidOperationException($"Node {nodeId} was about to send a Raft message to itself.");
-        using CancellationTokenSource deadline = CancellationTokenSource.CreateLinkedTokenSource(token, pointless);
-        using ITimer timer = context.Time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), deadline, timeout, Timeout.InfiniteTimeSpan);
         try
         {
-            return await peer.CallAsync(groupId, method, request, deadline.Token).ConfigureAwait(false);
+            return await other.CallAsync(groupId, method, request, deadline).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (token.IsCancellationRequested)
         {

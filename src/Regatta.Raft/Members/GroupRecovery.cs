@@ -89,8 +89,7 @@ internal sealed partial class GroupRecovery(
 
     private async Task<ReadOnlyMemory<byte>?> TryCallAsync(IPeer peer, long group, PeerMethod method, CancellationToken cancellationToken)
     {
-        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using ITimer timer = time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), limit, options.BarrierTimeout, Timeout.InfiniteTimeSpan);
+        using TimeLimit limit = new(options.BarrierTimeout, time, cancellationToken);
         try
         {
             return await peer.CallAsync(group, method, default, limit.Token).ConfigureAwait(false);

@@ -101,8 +101,7 @@ internal sealed partial class SiteBootstrap(
 
     private async Task<SiteKnowledge?> TryCallAsync(IPeer peer, PeerMethod method, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
     {
-        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using ITimer timer = time.CreateTimer(static state => ((CancellationTokenSource)state!).Cancel(), limit, AnswerTimeout, Timeout.InfiniteTimeSpan);
+        using TimeLimit limit = new(AnswerTimeout, time, cancellationToken);
         try
         {
             return SiteKnowledge.Decode(await peer.CallAsync(0, method, request, limit.Token).ConfigureAwait(false));
