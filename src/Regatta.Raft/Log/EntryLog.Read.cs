@@ -66,7 +66,7 @@ internal sealed partial class EntryLog
             // Reading the disk takes time, and nobody else should wait for it. The log may be cut or truncated meanwhile: then look again.
             entries ??= TryReadStore(from, to, MaxReadBytes);
             if (entries is not null)
-                return reader.ReadAsync<StoredEntry, EntryBatch>(new EntryBatch(entries, from + entries.Count <= to), null, cancellationToken);
+                return reader.ReadAsync<StoredEntry, EntryBatch>(new EntryBatch(entries, from, to), null, cancellationToken);
         }
     }
 

@@ -12,6 +12,7 @@ internal sealed partial class GroupMember
 
     private AppendDeadline? _deadline;
     private bool _fellSilent;
+    private Acknowledgement? _acknowledged;
 
     /// <summary>
     /// A member that lacks the entry before the first is sent what it lacks at once, as part of the same round. DotNext would do so in the next round; but a refusal is neither an
@@ -23,6 +24,8 @@ internal sealed partial class GroupMember
         where TEntry : IRaftLogEntry
         where TList : IReadOnlyList<TEntry>
     {
+        if (Volatile.Read(ref _acknowledged) is { } known && entries is EntryBatch asked && known.Answers(term, prevLogIndex, asked))
+            return known.Answer;
         Appended answer = await SendAsync<TEntry, TList>(term, entries, prevLogIndex, prevLogTerm, commitIndex, token).ConfigureAwait(false);
         bool isShort = answer.IsShort;
         if (answer.IsRefused(term))
@@ -31,11 +34,10 @@ internal sealed partial class GroupMember
         // DotNext begins a round when somebody writes or a heartbeat is due: a member that lags would get one batch, or one step back, per heartbeat.
         if (reply.Term <= term && (isShort || reply.Result == HeartbeatResult.Rejected))
             context.Lags();
-        return new Result<ReplicationStatus>
-        {
-            Term = reply.Term,
-            Value = new ReplicationStatus { Result = Counted(reply.Result, isShort, answer.LastTerm == term), LastIndex = reply.LastIndex },
-        };
+        ReplicationStatus status = new() { Result = Counted(reply.Result, isShort, answer.LastTerm == term), LastIndex = reply.LastIndex };
+        Result<ReplicationStatus> result = new() { Term = reply.Term, Value = status };
+        Volatile.Write(ref _acknowledged, status.Result == HeartbeatResult.ReplicatedWithLeaderTerm ? new Acknowledgement(term, prevLogIndex + entries.Count, result) : null);
+        return result;
     }
 
     /// <returns>Accepted when the member has everything up to <paramref name="end"/>; else a refusal that says where DotNext is to go on.</returns>
@@ -110,6 +112,16 @@ internal sealed partial class GroupMember
     private readonly record struct Appended(AppendReply Reply, bool IsShort, long LastTerm)
     {
         public bool IsRefused(long term) => Reply.Result == HeartbeatResult.Rejected && Reply.Term <= term;
+    }
+
+    /// <summary>
+    /// A member has acknowledged a message that ended in an entry of its leader's term. Each round of DotNext has an end of its own, where the log ended when the round began; rounds that wait while the member is
+    /// busy and that end before the message did had all begun before it was sent, for the log was longer by then. What the member said afterwards answers them, too: it follows that leader, and has all that the
+    /// rounds were about. A member that takes longer than the other one of three would else get ever further behind, by empty messages.
+    /// </summary>
+    private sealed record Acknowledgement(long Term, long Last, Result<ReplicationStatus> Answer)
+    {
+        public bool Answers(long term, long previous, EntryBatch round) => term == Term && previous == Last && round.Count == 0 && round.End < Last;
     }
 
     /// <summary>Sends what is read from the log; nothing when the member needs a snapshot, or this node leads in that term no more and the log may be another one's.</summary>
