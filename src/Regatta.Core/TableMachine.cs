@@ -4,6 +4,7 @@ namespace Regatta.Core;
 /// The state machine of one table: turns committed entries into states of its store. The same entries give the same state, revisions
 /// and chain hash on every node of every site, however they are grouped into calls. Not thread-safe: one applier per table.
 /// </summary>
+/// <param name="store">Written to by nobody else: the machine remembers what it has put there.</param>
 /// <param name="pageBytes">Most bytes of records in the answer to one transaction; never influences the state.</param>
 public sealed class TableMachine(ITableStore store, int pageBytes)
 {
@@ -47,6 +48,7 @@ public sealed class TableMachine(ITableStore store, int pageBytes)
                 Revision = _step.Revision,
                 Chain = _step.Revision == 0 ? applied.Chain : _step.Chain,
             });
+            _step.Written();
         }
         finally
         {

@@ -16,6 +16,7 @@ let main argv =
               MachineTests.tests
               QueryTests.tests
               OverlayTests.tests
+              RecentTests.tests
               ValidationTests.tests
               ModelTests.tests ])
         argv

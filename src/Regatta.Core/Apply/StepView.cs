@@ -8,6 +8,7 @@ internal sealed class StepView : ITableView
 {
     private readonly PendingWrites _pending = new();
     private readonly DeletedRanges _deleted = new();
+    private readonly RecentHeaders _recent = new();
     private ITableView? _stored;
 
     /// <summary>Revision of the command that is being applied.</summary>
@@ -16,6 +17,21 @@ internal sealed class StepView : ITableView
     private ITableView Stored => _stored ?? throw new InvalidOperationException("No step is being applied.");
 
     public void Begin(ITableView stored) => _stored = stored;
+
+    /// <summary>What the step has done is stored now.</summary>
+    public void Written()
+    {
+        if (!_deleted.IsEmpty)
+            _recent.Clear();
+        for (int slot = 0; slot < _pending.Count; slot++)
+        {
+            ref PendingRecord record = ref _pending[slot];
+            if (record.Exists)
+                _recent.Put(record.Key.Span, record.Header);
+            else
+                _recent.Remove(record.Key.Span);
+        }
+    }
 
     /// <summary>Forgets the step, whether it was written or not.</summary>
     public void End()
@@ -99,7 +115,7 @@ internal sealed class StepView : ITableView
     private bool TryGetStored(ReadOnlySpan<byte> key, out RecordHeader header)
     {
         if (_deleted.IsEmpty || !_deleted.Covers(key))
-            return Stored.TryGetHeader(key, out header);
+            return _recent.TryGet(key, out header) || Stored.TryGetHeader(key, out header);
         header = default;
         return false;
     }

@@ -26,6 +26,9 @@ internal sealed class TableStep(StepView view, int pageBytes)
         Chain = applied.Revision == 0 ? ChainHash.Seed(applied.Incarnation) : applied.Chain;
     }
 
+    /// <summary>The batch is written.</summary>
+    public void Written() => view.Written();
+
     /// <summary>Forgets the step, whether it was written or not.</summary>
     public void End()
     {
