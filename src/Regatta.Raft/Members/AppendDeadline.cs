@@ -77,7 +77,7 @@ internal sealed class AppendDeadline : IDisposable
             if (left > TimeSpan.Zero)
                 Arm(left);
             else
-                _over.Cancel();
+                _ = _over.CancelAsync(); // Cancelled now, so that nobody begins with it again; who is told is told later, without the lock.
         }
     }
 
