@@ -12,16 +12,18 @@ internal sealed class MemoryRelief(StorageEnvironment environment, Func<IEnumera
     /// <summary>A flush of less gives back nothing to speak of: what is taken then are the buffers that every table in use has at least.</summary>
     private const long LeastBytes = 128 << 10;
 
+    private bool IsWithinBound => environment.WriteBufferUsage <= environment.Options.WriteBufferBytes;
+
     /// <summary>To be called a few times a second.</summary>
     public async Task RunAsync()
     {
-        while (environment.WriteBufferUsage > environment.Options.WriteBufferBytes)
+        if (IsWithinBound)
+            return;
+        // Each once, whatever comes of it: there may be nothing to flush yet, or a node that stops flushes no more.
+        foreach (TableGroup victim in groups().Where(static group => group.UnflushedBytes >= LeastBytes).OrderByDescending(static group => group.UnflushedBytes * (1 + group.UnflushedFor.TotalSeconds)))
         {
-            TableGroup? victim = groups().Where(static group => group.UnflushedBytes >= LeastBytes).MaxBy(static group => group.UnflushedBytes * (1 + group.UnflushedFor.TotalSeconds));
-            if (victim is null)
-                return;
             await victim.FlushAsync().ConfigureAwait(false);
-            if (victim.IsBroken)
+            if (IsWithinBound)
                 return;
         }
     }

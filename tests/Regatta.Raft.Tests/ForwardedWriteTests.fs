@@ -9,6 +9,7 @@ open Regatta.Core
 open Regatta.Raft
 open Regatta.Raft.Tests.Fixtures
 open Regatta.Raft.Tests.GroupCalls
+open Regatta.Raft.Tests.Puppets
 open Regatta.Raft.Tests.SiteLife
 open Regatta.Raft.Tests.Wires
 
@@ -63,4 +64,37 @@ let private deposed =
                 Expect.equal group.Status.Applied (from.Status.Applied) "the same state"
         }
 
-let tests = testSequenced (testList "Forwarded writes" [ deposed ])
+let private refused =
+    taskCase "that no leader takes are refused with what stood in the way"
+    <| fun () ->
+        task {
+            use directory = new TemporaryDirectory()
+
+            let impatient =
+                GroupOptions(
+                    ElectionTimeout = TimeSpan.FromMinutes 20.,
+                    MaxElectionTimeout = TimeSpan.FromMinutes 30.,
+                    HeartbeatInterval = TimeSpan.FromMinutes 5.,
+                    LeaderTimeout = TimeSpan.FromMilliseconds 1.
+                )
+
+            use stage = new Stage(directory.Path, 3, impatient)
+            do! stage.Start()
+
+            let reason () =
+                task {
+                    let! outcome =
+                        soonResult (stage.Group.ProposeAsync(PutCommand(bytes "key", bytes "1", false), CancellationToken.None).AsTask())
+
+                    Expect.equal outcome.Failure GroupFailure.NoLeader "refused"
+                    return string outcome.Reason
+                }
+
+            let! unknown = reason ()
+            Expect.stringEnds unknown "nothing happened, try again. No leader is known." "before any leader was heard of"
+            let! _ = stage.Append(2L, 1L, (0L, 0L), 0L, [])
+            let! known = reason ()
+            Expect.stringEnds known "Node 2 is not reachable: a puppet does not do that" "what became of the last attempt"
+        }
+
+let tests = testSequenced (testList "Forwarded writes" [ deposed; refused ])

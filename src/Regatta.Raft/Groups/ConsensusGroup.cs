@@ -116,6 +116,23 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
     public void ForceRound() => _ = ForceRoundAsync();
 
     /// <summary>
+    /// Returns when a majority has followed this leader in a round that began after the call. DotNext's read barrier waits for such a round too, but now and then for none: who asks in the very moment
+    /// in which a round begins may look at the old side of a valve that has just been switched, and is let through at once. What is let through without waiting is asked again.
+    /// </summary>
+    /// <exception cref="NotLeaderException">This node does not lead, or does not any more.</exception>
+    public async ValueTask ConfirmLeadershipAsync(CancellationToken token)
+    {
+        while (true)
+        {
+            ValueTask round = ForceReplicationAsync(token);
+            bool waits = !round.IsCompletedSuccessfully;
+            await round.ConfigureAwait(false);
+            if (waits)
+                return;
+        }
+    }
+
+    /// <summary>
     /// Who has heard of no leader for the shortest election time-out votes for another one (Raft dissertation, section 4.2.3). DotNext's member does not until the time-out is over that
     /// it has drawn itself: then the candidate that stood first, and may be the only one with all entries, has to wait for its time-out once more.
     /// </summary>

@@ -13,6 +13,9 @@ internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long>
     /// <summary>For a leader that is none any more to say what became of a write that it was sent, from its last sign of life on.</summary>
     private static readonly TimeSpan TimeToAnswer = TimeSpan.FromSeconds(1);
 
+    /// <summary>Why the last attempt came to nothing.</summary>
+    private volatile string _obstacle = "No leader is known.";
+
     /// <param name="leads">Whether this node leads now: then the caller serves the request itself.</param>
     /// <returns>Null when this node leads. What was applied is applied on this node, too, unless the caller's time was up.</returns>
     public async ValueTask<ProposalOutcome?> ProposeAsync(TableCommand command, Func<bool> leads, CancellationToken cancellationToken)
@@ -55,27 +58,49 @@ internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long>
         return null;
     }
 
-    public string NoLeader() => $"The table's group has no leader that this node can reach (waited {setting.Options.LeaderTimeout.TotalSeconds:0.#} s); nothing happened, try again.";
+    public string NoLeader() => $"The table's group has no leader that this node can reach (waited {setting.Options.LeaderTimeout.TotalSeconds:0.#} s); nothing happened, try again. {_obstacle}";
 
     /// <summary>
     /// Null also while nothing is heard from it, although heartbeats come more often than that: a write that was not sent to a node that stands still can go to the next leader, and nobody
     /// has to be told that its fate is unknown.
     /// </summary>
-    private IPeer? Leader() => leaderNodeId() is var id && id != 0 && setting.Members.Peer(id) is { } peer && peer.Silence < setting.Options.ElectionTimeout / 2 ? peer : null;
+    private IPeer? Leader()
+    {
+        long id = leaderNodeId();
+        if (id != 0 && setting.Members.Peer(id) is { } peer)
+        {
+            if (peer.Silence < setting.Options.ElectionTimeout / 2)
+                return peer;
+            _obstacle = $"Node {id} led it when it was last heard of.";
+        }
+        else
+        {
+            _obstacle = id == 0 ? "No leader is known." : "This node was elected and does not lead yet.";
+        }
+
+        return null;
+    }
 
     /// <returns>Null: nothing happened, and another leader may be found.</returns>
     private async Task<ProposalOutcome?> TryProposeAsync(IPeer leader, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
     {
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         // One that has handed the leadership over says at once that nothing happened; only of one that stands still the fate stays unknown.
-        using CancellationTokenRegistration deposed = tenure.Over(leader.NodeId).UnsafeRegister(
-            _ => limit.CancelAfter(TimeToAnswer > leader.Silence ? TimeToAnswer - leader.Silence : TimeSpan.Zero), null);
+        void Hurry() => limit.CancelAfter(TimeToAnswer > leader.Silence ? TimeToAnswer - leader.Silence : TimeSpan.Zero);
+        using CancellationTokenRegistration deposed = tenure.Over(leader.NodeId).UnsafeRegister(_ => Hurry(), null);
+        // It may have been deposed before anybody was there to be told.
+        if (leaderNodeId() is var now && now != 0 && now != leader.NodeId)
+            Hurry();
         try
         {
             ReadOnlyMemory<byte> reply = await leader.CallAsync(groupId, PeerMethod.Propose, request, limit.Token).ConfigureAwait(false);
             (GroupFailure failure, string? reason, ReadOnlyMemory<byte> answer) = RaftMessages.DecodeOutcome(reply);
             if (failure is GroupFailure.NoLeader or GroupFailure.Stopped)
+            {
+                _obstacle = $"Node {leader.NodeId}, which should lead it, says: {reason}";
                 return null;
+            }
+
             if (failure != GroupFailure.None)
                 return ProposalOutcome.Failed(failure, reason ?? "");
             CommandResult result = CommandResultEncoding.Decode(answer);
@@ -84,6 +109,7 @@ internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long>
         }
         catch (PeerUnavailableException e) when (!e.WasSent)
         {
+            _obstacle = e.Message;
             return null;
         }
         catch (Exception e) when (e is PeerUnavailableException or PeerCallException or InvalidDataException)

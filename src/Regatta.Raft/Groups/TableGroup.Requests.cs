@@ -54,8 +54,11 @@ internal sealed partial class TableGroup
     /// <summary>Nothing follows the entry that was committed: the others would hear of the commit with the next heartbeat only.</summary>
     private void TellCommit()
     {
-        if (!_setting.Members.IsAlone && Leads())
-            _setting.Notices.Tell(new CommitNotice(GroupId, _entries.Term, _entries.Commit));
+        if (_setting.Members.IsAlone || !Leads())
+            return;
+        // In this order: what is committed is in the log of every later leader, but not the other way round.
+        long commit = _entries.Commit;
+        _setting.Notices.Tell(new CommitNotice(GroupId, _entries.Term, commit));
     }
 
     private ProposalOutcome? Refusal()
@@ -122,7 +125,10 @@ internal sealed partial class TableGroup
         {
             if (!_consensus.Leads)
                 return new BarrierOutcome(GroupFailure.NoLeader, "This node does not lead the table's group.");
-            await _consensus.ApplyReadBarrierAsync(ReadBarrierType.Strong, deadline.Token).ConfigureAwait(false);
+            // A leader that leads knows what was committed before its term.
+            long index = _entries.Commit;
+            await _consensus.ConfirmLeadershipAsync(deadline.Token).ConfigureAwait(false);
+            await _progress.WaitForIndexAsync(index, deadline.Token).ConfigureAwait(false);
             return default;
         }
         catch (OperationCanceledException)
@@ -131,7 +137,7 @@ internal sealed partial class TableGroup
                 ? new BarrierOutcome(GroupFailure.Stopped, "The table's group has stopped.")
                 : new BarrierOutcome(GroupFailure.NoLeader, $"Leadership was not confirmed within {_setting.Options.BarrierTimeout.TotalSeconds} s.");
         }
-        catch (QuorumUnreachableException)
+        catch (NotLeaderException)
         {
             return new BarrierOutcome(GroupFailure.NoLeader, "The table's group has no leader.");
         }

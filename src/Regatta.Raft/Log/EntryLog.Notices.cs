@@ -15,20 +15,26 @@ internal sealed partial class EntryLog
     /// <summary>This log equals, up to <paramref name="index"/> and synced, what the leader of that term has.</summary>
     public ValueTask OnMatchedAsync(long term, long index) => LearnAsync(ref _matched, new Position(term, index));
 
-    private async ValueTask CommitToldAsync(long end) => await CommitAsync(end, CancellationToken.None).ConfigureAwait(false);
-
     private ValueTask LearnAsync(ref Position known, Position news)
     {
+        long end;
+        long term;
+        Task durable;
         lock (_gate)
         {
             if (news.CompareTo(known) > 0)
                 known = news;
-            long end = Math.Min(_told.Index, _matched.Index);
+            end = Math.Min(_told.Index, _matched.Index);
             if (_told.Term != _matched.Term || _hard.Term != _matched.Term || end <= _commit)
                 return default;
-            return CommitToldAsync(end);
+            term = TermAtCore(end);
+            durable = DurableAtCore(end);
         }
+
+        return FinishAsync(end, term, durable);
     }
+
+    private async ValueTask FinishAsync(long end, long term, Task durable) => await CommitDurableAsync(end, term, durable, CancellationToken.None).ConfigureAwait(false);
 
     /// <summary>Up to where, in the eyes of the leader of a term. A later term counts more than a greater index.</summary>
     private readonly record struct Position(long Term, long Index)

@@ -118,6 +118,11 @@ internal sealed partial class EntryLog(RaftLogStore store, long group)
             durable = DurableAtCore(end);
         }
 
+        return await CommitDurableAsync(end, term, durable, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask<long> CommitDurableAsync(long end, long term, Task durable, CancellationToken cancellationToken)
+    {
         if (!durable.IsCompletedSuccessfully)
             await durable.WaitAsync(cancellationToken).ConfigureAwait(false);
         long count = Advance(end, term, out List<ProposedEntry>? committed);

@@ -84,7 +84,7 @@ internal sealed partial class GroupMember(long groupId, long nodeId, IPeer? peer
 
     public ValueTask CancelPendingRequestsAsync() => default;
 
-    public void Dispose() => _deadline?.Dispose();
+    public void Dispose() => Interlocked.Exchange(ref _deadline, null)?.Dispose();
 
     private async Task<(long Term, long Answer)> AskAsync(
         Ballots ballots, PeerMethod method, VoteRequest question, (long Term, long Answer) own, Func<long, bool> isFor, CancellationToken token)
@@ -101,10 +101,10 @@ internal sealed partial class GroupMember(long groupId, long nodeId, IPeer? peer
                 reply = RaftMessages.DecodeVoteReply(await CallAsync(peer, method, RaftMessages.Encode(question), deadline.Token, token).ConfigureAwait(false));
             }
         }
-        catch (MemberUnavailableException)
+        catch (Exception e) when (e is MemberUnavailableException or InvalidDataException)
         {
             ballot.Count(isFor: false);
-            throw;
+            throw e as MemberUnavailableException ?? new MemberUnavailableException(this, innerException: e);
         }
 
         ballot.Count(isFor(reply.Answer));
