@@ -2,8 +2,10 @@ module Regatta.Raft.Tests.BarrierTests
 
 open System
 open System.Collections.Concurrent
+open System.Reflection
 open System.Threading
 open System.Threading.Tasks
+open DotNext.Net.Cluster.Consensus.Raft
 open Expecto
 open Regatta.Raft
 open Regatta.Raft.Tests.Fixtures
@@ -32,7 +34,50 @@ type private Rounds() =
 
 let private good = BarrierOutcome()
 
-let tests =
+/// What DotNext's readers wait at for a round: its field is private, its type is not public.
+let private valve =
+    let kind =
+        typeof<RaftCluster<GroupMember>>.Assembly.GetType("DotNext.Threading.SingleProducerMultipleConsumersCoordinator", true)
+        |> nonNull
+
+    let all = BindingFlags.Instance ||| BindingFlags.NonPublic ||| BindingFlags.Public
+    let coordinator = Activator.CreateInstance(kind, true)
+
+    let call (name: string) (arguments: obj array) =
+        let types = arguments |> Array.map _.GetType()
+        (nonNull (kind.GetMethod(name, all, types))).Invoke(coordinator, arguments)
+
+    {| Begins = (fun () -> call "SwitchValve" [||] |> ignore)
+       Asks = (fun (side: uint) -> call "AcquireAsync" [| side; CancellationToken.None |] |> unbox<ValueTask>) |}
+
+let private dotNext =
+    testList
+        "Confirming leadership"
+        [ testCase "DotNext lets who looked at the valve before a round began, and asks after that, through without any round"
+          <| fun () ->
+              let side = 0u
+              valve.Begins()
+              Expect.isTrue (valve.Asks side).IsCompleted "when it no longer does, ConfirmLeadershipAsync need not ask again"
+
+          taskCase "who is let through without waiting asks again"
+          <| fun () ->
+              task {
+                  let round = TaskCompletionSource()
+                  let mutable asked = 0
+
+                  let ask () =
+                      asked <- asked + 1
+                      if asked < 3 then ValueTask.CompletedTask else ValueTask round.Task
+
+                  let confirmed = ConsensusGroup.WaitForOneAsync(ask).AsTask()
+                  Expect.isFalse confirmed.IsCompleted "no round has been waited for"
+                  Expect.equal asked 3 "until there is one"
+                  round.SetResult()
+                  do! soon confirmed
+                  Expect.equal asked 3 "one is enough"
+              } ]
+
+let private barriers =
     testList
         "ReadBarrier"
         [ taskCase "who comes while a round runs waits for the next one, together with all others"
@@ -97,3 +142,5 @@ let tests =
                   let! outcome = soonResult other
                   Expect.isTrue outcome.Succeeded "the other one"
               } ]
+
+let tests = testList "Barriers" [ barriers; dotNext ]

@@ -22,6 +22,29 @@ let private oneLife (directory: TemporaryDirectory) =
         ()
     }
 
+/// Nothing is flushed but when a test says so.
+let private littleMemory =
+    GroupHostOptions(
+        Log = smallLog,
+        Storage = StorageOptions(WriteBufferBytes = (4L <<< 20)),
+        MemoryInterval = TimeSpan.FromHours 1.,
+        MaintenanceInterval = TimeSpan.FromHours 1.
+    )
+
+/// Ten tables, two of them with more than there is room for.
+let private fill (node: Node) =
+    task {
+        let! groups = Task.WhenAll [| for id in 10001L .. 10010L -> node.Start id |]
+        let value = String('v', 60_000)
+
+        for number, group in Array.indexed groups do
+            for i in 1 .. (if number < 2 then 20 else 1) do
+                let! _ = put group $"key{i}" value
+                ()
+
+        return groups
+    }
+
 let private lifecycle =
     testList
         "lifecycle"
@@ -171,24 +194,8 @@ let private lifecycle =
           <| fun () ->
               task {
                   use directory = new TemporaryDirectory()
-
-                  let small =
-                      GroupHostOptions(
-                          Log = smallLog,
-                          Storage = StorageOptions(WriteBufferBytes = (4L <<< 20)),
-                          MemoryInterval = TimeSpan.FromHours 1.,
-                          MaintenanceInterval = TimeSpan.FromHours 1.
-                      )
-
-                  use node = new Node(directory.Path, small)
-                  let! groups = Task.WhenAll [| for id in 10001L .. 10010L -> node.Start id |]
-                  let value = String('v', 60_000)
-
-                  for number, group in Array.indexed groups do
-                      for i in 1 .. (if number < 2 then 20 else 1) do
-                          let! _ = put group $"key{i}" value
-                          ()
-
+                  use node = new Node(directory.Path, littleMemory)
+                  let! groups = fill node
                   do! soon (node.Host.RelieveMemoryAsync())
                   let flushed = [ for group in groups -> group.Status.FlushedIndex > 1L ]
                   Expect.isTrue (List.exists id (List.take 2 flushed)) "a full table is flushed"
@@ -196,6 +203,17 @@ let private lifecycle =
                   let again = [ for group in groups -> group.Status.FlushedIndex ]
                   do! soon (node.Host.RelieveMemoryAsync())
                   Expect.equal [ for group in groups -> group.Status.FlushedIndex ] again "once there is room nothing is flushed"
+              }
+
+          taskCase "a node that must stop does not wait for room that nobody makes any more"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+                  use node = new Node(directory.Path, littleMemory)
+                  let! groups = fill node
+                  crash node
+                  do! soon (Task.Run<unit>(fun () -> task { do! node.Host.RelieveMemoryAsync() }))
+                  Expect.all groups (fun group -> group.Status.FlushedIndex <= 1L) "nothing is flushed once the node has failed"
               }
 
           taskCase "below the low-water mark of the real disk writes are refused"

@@ -120,15 +120,17 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
     /// in which a round begins may look at the old side of a valve that has just been switched, and is let through at once. What is let through without waiting is asked again.
     /// </summary>
     /// <exception cref="NotLeaderException">This node does not lead, or does not any more.</exception>
-    public async ValueTask ConfirmLeadershipAsync(CancellationToken token)
+    public ValueTask ConfirmLeadershipAsync(CancellationToken token) => WaitForOneAsync(() => ForceReplicationAsync(token));
+
+    /// <summary>Begins to wait, again and again, until there was something to wait for.</summary>
+    internal static async ValueTask WaitForOneAsync(Func<ValueTask> wait)
     {
-        while (true)
+        bool waited = false;
+        while (!waited)
         {
-            ValueTask round = ForceReplicationAsync(token);
-            bool waits = !round.IsCompletedSuccessfully;
+            ValueTask round = wait();
+            waited = !round.IsCompletedSuccessfully;
             await round.ConfigureAwait(false);
-            if (waits)
-                return;
         }
     }
 
