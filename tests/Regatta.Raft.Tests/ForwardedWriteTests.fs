@@ -97,4 +97,17 @@ let private refused =
             Expect.stringEnds known "Node 2 is not reachable: a puppet does not do that" "what became of the last attempt"
         }
 
-let tests = testSequenced (testList "Forwarded writes" [ deposed; refused ])
+let private stopped =
+    taskCase "that wait for a leader in a group that stops are told so, for another one may take its place"
+    <| fun () ->
+        task {
+            use directory = new TemporaryDirectory()
+            use stage = new Stage(directory.Path, 3, untimed)
+            do! stage.Start()
+            let waiting = stage.Group.ProposeAsync(PutCommand(bytes "key", bytes "1", false), CancellationToken.None).AsTask()
+            do! soon (stage.Group.DisposeAsync().AsTask())
+            let! outcome = soonResult waiting
+            Expect.equal outcome.Failure GroupFailure.Stopped "nothing happened: it can be asked of the next"
+        }
+
+let tests = testSequenced (testList "Forwarded writes" [ deposed; refused; stopped ])

@@ -24,7 +24,7 @@ let private whenStepsDown (act: unit -> unit) =
                 member _.IsEnabled _ = true
 
                 member _.Log(_, event, state, cause, format) =
-                    if format.Invoke(state, cause).StartsWith("Member is downgrading to follower", StringComparison.Ordinal) then act () } }
+                    if format.Invoke(state, cause).Contains("Member is downgrading to follower", StringComparison.Ordinal) then act () } }
 
 let tests =
     testSequenced (

@@ -6,7 +6,8 @@ namespace Regatta.Raft;
 /// How a node that does not lead a group serves requests that need the leader: it sends them there. Waits for a leader for a bounded time; a request that
 /// may have had an effect is never sent twice.
 /// </summary>
-internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long> leaderNodeId, LeaderTenure tenure, AppliedProgress progress)
+/// <param name="stopped">The group has stopped on this node, and never hears of a leader again; another one may be in its place.</param>
+internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long> leaderNodeId, LeaderTenure tenure, AppliedProgress progress, CancellationToken stopped)
 {
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(20);
 
@@ -26,6 +27,8 @@ internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long>
         {
             while (!leads())
             {
+                if (stopped.IsCancellationRequested)
+                    return ProposalOutcome.Failed(GroupFailure.Stopped, "The table's group has stopped; nothing happened.");
                 if (Leader() is { } leader && await TryProposeAsync(leader, request, cancellationToken).ConfigureAwait(false) is { } outcome)
                     return outcome;
                 if (setting.Time.GetElapsedTime(began) >= setting.Options.LeaderTimeout)

@@ -51,13 +51,13 @@ internal sealed partial class TableGroup : ITableGroup
         _entries.OnCommit = _applier.Schedule;
         _shell = Path.Combine(setting.ScratchPath, spec.GroupId.ToString(CultureInfo.InvariantCulture));
         _log = new GroupLog(_shell, entries, _progress, () => _flusher.Flushed);
-        _consensus = new ConsensusGroup(_log, spec.GroupId, setting, new ConsensusLogger(setting.Loggers.CreateLogger<ConsensusGroup>()));
+        _consensus = new ConsensusGroup(_log, spec.GroupId, setting, new ConsensusLogger(setting.Loggers.CreateLogger<ConsensusGroup>(), spec.GroupId));
         _batcher = new Batcher(setting.Options, setting.Time, ReplicateAsync, Refusal, TellCommit);
         _leaderBarrier = new ReadBarrier(ConfirmAsync);
         _barrier = setting.Members.IsAlone ? _leaderBarrier : new ReadBarrier(CatchUpAsync);
         LeaderTenure tenure = new();
         _consensus.LeaderChanged += (_, leader) => tenure.Begin(leader?.NodeId ?? 0);
-        _leader = new LeaderCalls(spec.GroupId, setting, () => _consensus.LeaderNodeId, tenure, _progress);
+        _leader = new LeaderCalls(spec.GroupId, setting, () => _consensus.LeaderNodeId, tenure, _progress, _stopToken);
         _transfer = new LeaderTransfer(spec.GroupId, setting, () => _consensus.LeaderNodeId, Leads, _batcher);
         Endpoint = new GroupEndpoint(_consensus, entries, _progress, _transfer, ProposeAsLeaderAsync, _leaderBarrier.WaitAsync, (leader, index) => setting.NeedSnapshot(new SnapshotNeed(spec.GroupId, leader, index)));
     }
