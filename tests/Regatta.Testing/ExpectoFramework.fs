@@ -16,7 +16,8 @@ type private NoCapabilities() =
     interface ITestFrameworkCapabilities with
         member _.Capabilities = Array.empty :> IReadOnlyCollection<ITestFrameworkCapability>
 
-type internal ExpectoFramework(root: Test) =
+/// <param name="patience">Far more than any test takes: one that hangs is named, and the others have their turn.</param>
+type internal ExpectoFramework(root: Test, patience: TimeSpan) =
     let tests = Test.toTestCodeList root
     let nameOf (test: FlatTest) = String.concat " / " test.name
 
@@ -70,7 +71,12 @@ type internal ExpectoFramework(root: Test) =
                             return SkippedTestNodeStateProperty("marked as pending in the source") :> IProperty
                         else
                             try
-                                do! Async.StartAsTask(run test context.CancellationToken, cancellationToken = context.CancellationToken)
+                                let running =
+                                    Async.StartAsTask(run test context.CancellationToken, cancellationToken = context.CancellationToken)
+
+                                let! first = Task.WhenAny(running, Task.Delay(patience, TimeProvider.System))
+                                if not (Object.ReferenceEquals(first, running)) then failtest $"it has not ended after {patience}"
+                                do! running
                                 return PassedTestNodeStateProperty.CachedInstance :> IProperty
                             with
                             | :? IgnoreException as e -> return SkippedTestNodeStateProperty(e.Message) :> IProperty

@@ -33,7 +33,10 @@ module TestEntry =
         (task {
             let! builder = TestApplication.CreateBuilderAsync argv
 
-            builder.RegisterTestFramework((fun _ -> ExpectoFramework.Capabilities), (fun _ _ -> ExpectoFramework(root))) |> ignore
+            let patience = TimeSpan.FromMinutes(float (Scale.pick 10 300))
+
+            builder.RegisterTestFramework((fun _ -> ExpectoFramework.Capabilities), (fun _ _ -> ExpectoFramework(root, patience)))
+            |> ignore
 
             use! app = builder.BuildAsync()
             return! app.RunAsync()
