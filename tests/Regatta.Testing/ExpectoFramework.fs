@@ -16,7 +16,7 @@ type private NoCapabilities() =
     interface ITestFrameworkCapabilities with
         member _.Capabilities = Array.empty :> IReadOnlyCollection<ITestFrameworkCapability>
 
-/// <param name="patience">Far more than any test takes: one that hangs is named, and the others have their turn.</param>
+/// One that has not ended after `patience`, far more than any test takes, has failed: it is named, and the others have their turn.
 type internal ExpectoFramework(root: Test, patience: TimeSpan) =
     let tests = Test.toTestCodeList root
     let nameOf (test: FlatTest) = String.concat " / " test.name
