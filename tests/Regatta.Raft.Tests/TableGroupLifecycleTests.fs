@@ -85,7 +85,7 @@ let private stopping =
                   life.Gate.Open()
                   do! soon stopping
                   let! outcome = inLog
-                  Expect.equal outcome.Failure GroupFailure.None "what was in the log"
+                  Expect.equal outcome.Failure GroupFailure.None $"what was in the log: {outcome.Reason}"
                   let! late = propose group "c" "3"
                   Expect.equal late.Failure GroupFailure.Stopped "who comes late"
                   let! confirmed = barrier group

@@ -19,6 +19,10 @@ internal sealed class Batcher : IThreadPoolWorkItem
     private readonly EntryWriter _writer = new();
     private readonly List<Proposal> _taken = [];
     private readonly List<Task> _proposed = [];
+
+    /// <summary>Turns that have taken callers whose entry is not among <see cref="_proposed"/> yet. One may begin before the one before has noted its entry.</summary>
+    private int _making;
+    private TaskCompletionSource? _made;
     private int _waiting;
     private long _waitingBytes;
     private bool _isBusy;
@@ -193,6 +197,14 @@ internal sealed class Batcher : IThreadPoolWorkItem
     /// <summary>After <see cref="Close"/> or <see cref="Hold"/>: completes when the entries on their way have their outcome.</summary>
     public async Task DrainAsync()
     {
+        Task made = Task.CompletedTask;
+        lock (_gate)
+        {
+            if (_making > 0)
+                made = (_made ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+
+        await made.ConfigureAwait(false);
         Task[] proposed;
         lock (_gate)
             proposed = [.. _proposed];
@@ -205,6 +217,7 @@ internal sealed class Batcher : IThreadPoolWorkItem
         TakeCallers();
         if (_taken.Count == 0)
         {
+            Made(null);
             FreeSlot();
             return;
         }
@@ -222,6 +235,7 @@ internal sealed class Batcher : IThreadPoolWorkItem
         catch (ArgumentException e)
         {
             Refuse(callers, e);
+            Made(null);
             FreeSlot();
             return;
         }
@@ -229,12 +243,23 @@ internal sealed class Batcher : IThreadPoolWorkItem
         ReleaseBuffers(callers);
         RaftMetrics.Commands.Add(callers.Length);
         ProposalBatch batch = new(this, callers);
-        Task proposed = _propose(payload, batch);
+        Made(_propose(payload, batch));
+    }
+
+    private void Made(Task? proposed)
+    {
+        TaskCompletionSource? made;
         lock (_gate)
         {
             _proposed.RemoveAll(static task => task.IsCompleted);
-            _proposed.Add(proposed);
+            if (proposed is not null)
+                _proposed.Add(proposed);
+            made = --_making == 0 ? _made : null;
+            if (made is not null)
+                _made = null;
         }
+
+        made?.SetResult();
     }
 
     private void OnGathered()
@@ -287,6 +312,7 @@ internal sealed class Batcher : IThreadPoolWorkItem
         long bytes = 0;
         lock (_gate)
         {
+            _making++;
             // Held after this turn was scheduled: who waits is taken when the hold ends.
             while (!_isHeld && _taken.Count < _options.EntryCommands && _room.TryPeek(out Proposal? proposal))
             {

@@ -78,6 +78,10 @@ internal sealed partial class TableGroup
         {
             await _consensus.ReplicateAsync(entry, _stopToken).ConfigureAwait(false);
         }
+        catch (OperationCanceledException) when (entry.IsInLog && _stopToken.IsCancellationRequested)
+        {
+            // DotNext waits no longer; who waits here has the result from the applier, or is told when the log's entries are abandoned.
+        }
         catch (Exception e)
         {
             if (entry.IsInLog)

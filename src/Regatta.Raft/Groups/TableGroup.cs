@@ -305,12 +305,19 @@ internal sealed partial class TableGroup : ITableGroup
     {
         try
         {
-            await _batcher.DrainAsync().WaitAsync(_setting.Options.BarrierTimeout, _setting.Time, _setting.FailStop.Token).ConfigureAwait(false);
+            await FinishAsync().WaitAsync(_setting.Options.BarrierTimeout, _setting.Time, _setting.FailStop.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is TimeoutException or OperationCanceledException)
         {
             LogNotDrained(_spec.Name, GroupId);
         }
+    }
+
+    /// <summary>Committed is not applied yet, and only then the callers know.</summary>
+    private async Task FinishAsync()
+    {
+        await _batcher.DrainAsync().ConfigureAwait(false);
+        await _progress.WaitForIndexAsync(_entries.Commit, CancellationToken.None).ConfigureAwait(false);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Table {Table} (group {Group}) starts in term {Term}; its log is applied up to {Applied} of {Last}")]
