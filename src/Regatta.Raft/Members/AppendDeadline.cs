@@ -2,8 +2,8 @@ namespace Regatta.Raft;
 
 /// <summary>
 /// How long a leader waits for one member's answer to one message: for a member that is at work, on a slow disk say, up to <see cref="GroupOptions.AppendTimeout"/>;
-/// for one of which nothing at all is heard, no longer than the others would wait for a leader. One for each member, used for message after message: a source and a timer
-/// for each of them cost more than sending it. <see cref="Begin"/> and <see cref="TryEnd"/> are called in turn, from one thread at a time.
+/// for one of which nothing at all is heard, no longer than the others would wait for a leader. One for each member, used for message after message, without a source
+/// and a timer for each of them. <see cref="Begin"/> and <see cref="TryEnd"/> are called in turn, from one thread at a time.
 /// </summary>
 internal sealed class AppendDeadline : IDisposable
 {
