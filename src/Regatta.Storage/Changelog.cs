@@ -64,14 +64,21 @@ internal sealed class Changelog
     }
 
     /// <summary>A mark for revisions that have none yet, so that they can age; null if not needed.</summary>
-    internal ChangelogMark? AgeMark(TableBatch batch, ChangelogLimits limits, long applied)
+    internal ChangelogMark? AgeMark(ChangelogLimits limits, long applied)
     {
         ChangelogMark? newest = _marks.Newest;
         bool behind = applied >= _floor && (newest?.Revision ?? 0) < applied;
         if (limits.Age is null || !behind || Now() - (newest?.Time ?? 0) < TimeMarkPeriod) return null;
-        ChangelogMark mark = _marks.Now(applied, Now());
-        Put(batch, mark);
-        return mark;
+        return _marks.Now(applied, Now());
+    }
+
+    internal static void Put(TableBatch batch, ChangelogMark mark)
+    {
+        Span<byte> key = stackalloc byte[MetaRecord.MarkKeyBytes];
+        Span<byte> record = stackalloc byte[MetaRecord.MarkBytes];
+        MetaRecord.EncodeMarkKey(key, mark.Revision);
+        MetaRecord.EncodeMark(record, key, mark);
+        batch.PutRaw(Family.Meta, key, record);
     }
 
     /// <summary>Puts the deletion of everything below <paramref name="floor"/> into a batch.</summary>
@@ -124,15 +131,6 @@ internal sealed class Changelog
     }
 
     private long Now() => _clock.GetUtcNow().ToUnixTimeMilliseconds();
-
-    private static void Put(TableBatch batch, ChangelogMark mark)
-    {
-        Span<byte> key = stackalloc byte[MetaRecord.MarkKeyBytes];
-        Span<byte> record = stackalloc byte[MetaRecord.MarkBytes];
-        MetaRecord.EncodeMarkKey(key, mark.Revision);
-        MetaRecord.EncodeMark(record, key, mark);
-        batch.PutRaw(Family.Meta, key, record);
-    }
 
     private static long StoredFloor(TableDatabase database)
     {

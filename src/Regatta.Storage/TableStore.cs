@@ -255,17 +255,17 @@ public sealed class TableStore : ITableStore, IDisposable
         lock (_writing)
         {
             _durability.ThrowIfFailed();
-            using var batch = (TableBatch)NewBatch();
             long floor = _changelog.FloorFor(limits, _published);
-            ChangelogMark? mark = _changelog.AgeMark(batch, limits, _published);
+            ChangelogMark? mark = _changelog.AgeMark(limits, _published);
+            if (floor <= _changelog.Floor && mark is null)
+                return OldestRevision;
+            using var batch = (TableBatch)NewBatch();
+            if (mark is { } due)
+                Changelog.Put(batch, due);
             if (floor > _changelog.Floor)
             {
                 _changelog.PrepareTrim(batch, floor);
                 _changelog.Raise(floor);
-            }
-            else if (mark is null)
-            {
-                return OldestRevision;
             }
 
             _durability.Write(batch);

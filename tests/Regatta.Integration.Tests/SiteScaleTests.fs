@@ -45,10 +45,11 @@ let private usage (site: Site) =
     processes |> List.iter _.Dispose()
     usage
 
-/// The share of one core that the whole site takes while nobody calls.
+/// The share of one core that the whole site takes while nobody calls. What was before goes on for a while and is not measured: code is compiled again in the background, connections close.
 let private idle (site: Site) (time: TimeSpan) =
     task {
         let! _ = site.Agree()
+        do! Task.Delay(time, TimeProvider.System)
         let before, _ = usage site
         do! Task.Delay(time, TimeProvider.System)
         let after, bytes = usage site
@@ -77,7 +78,7 @@ let private manyTables =
             use site = new Site((fun index -> scratch.Sub $"node-{index + 1}"), [])
             do! site.StartAll()
             let tables, idleTables, writers = Scale.pick 12 300, Scale.pick 12 100, Scale.pick 12 200
-            let duration, rest = TimeSpan.FromSeconds(float (Scale.pick 5 600)), TimeSpan.FromSeconds(float (Scale.pick 2 60))
+            let duration, rest = TimeSpan.FromSeconds(float (Scale.pick 5 600)), TimeSpan.FromSeconds(float (Scale.pick 2 90))
             let! emptyCores, emptyBytes = idle site rest
             let creations = Array.zeroCreate<TimeSpan> tables
 

@@ -67,7 +67,7 @@ let private cutting =
               task {
                   use directory = new TemporaryDirectory()
                   let disk = Disk()
-                  use life = new Life(directory.Path, disk, GroupOptions(), FakeTimeProvider(), WriteGate())
+                  use life = new Life(directory.Path, disk, GroupOptions(FlushBytes = 65_536L), FakeTimeProvider(), WriteGate())
                   let! group = life.Start()
 
                   for i in 1..5 do

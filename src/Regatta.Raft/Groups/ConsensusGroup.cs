@@ -113,7 +113,11 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
     }
 
     /// <summary>The leader begins a round at once, or as soon as the one that runs is over, instead of with the next heartbeat. Nothing on others.</summary>
-    public void ForceRound() => _ = ForceRoundAsync();
+    public void ForceRound()
+    {
+        if (Leader is { IsRemote: false })
+            _ = ForceRoundAsync();
+    }
 
     /// <summary>
     /// Returns when a majority has followed this leader in a round that began after the call. DotNext's read barrier waits for such a round too, but now and then for none: who asks in the very moment
@@ -205,7 +209,8 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
 
     private sealed class Configuration(GroupOptions options, bool standsFirst) : IClusterMemberConfiguration
     {
-        public double HeartbeatThreshold { get; } = options.HeartbeatInterval / Lower(options, standsFirst);
+        /// <summary>DotNext's own heartbeat comes only when the host's is late: see <see cref="GroupHost"/>.</summary>
+        public double HeartbeatThreshold { get; } = 1.25 * options.HeartbeatInterval / Lower(options, standsFirst);
 
         public ElectionTimeout ElectionTimeout { get; } = new()
         {

@@ -6,6 +6,9 @@ namespace Regatta.Raft;
 /// </summary>
 internal sealed class GroupFlusher(EntryLog log, IGroupState state, GroupOptions options, TimeProvider time)
 {
+    /// <summary>RocksDB is not asked whether it has flushed by itself a smaller part of <see cref="GroupOptions.FlushBytes"/>: it hardly has, and the log that could be cut is not worth a read per table and second.</summary>
+    private const int LeastPart = 256;
+
     private long _flushed = state.Flushed.Index;
 
     /// <summary>0: all is on disk, or the table has not been looked at since.</summary>
@@ -35,7 +38,8 @@ internal sealed class GroupFlusher(EntryLog log, IGroupState state, GroupOptions
     private void Flush(long applied, bool now)
     {
         // RocksDB flushes by itself too, when its buffers are full.
-        Volatile.Write(ref _flushed, state.Flushed.Index);
+        if (now || UnflushedBytes >= options.FlushBytes / LeastPart)
+            Volatile.Write(ref _flushed, state.Flushed.Index);
         if (!now && !IsDue(applied))
             return;
         state.Flush();

@@ -151,6 +151,9 @@ internal sealed partial class TableGroup : ITableGroup
         FailWaiters(new IOException(cause));
     }
 
+    /// <summary>If this node leads, the others are told so now.</summary>
+    public void Beat() => _consensus.ForceRound();
+
     /// <summary>Flushes and cuts if it is time, and looks whether the group is alive. Called by the host, now and then.</summary>
     public Task MaintainAsync() => MaintainAsync(flush: false);
 
