@@ -35,6 +35,10 @@ public interface ITableReader
     /// <summary>The chain hash at a revision that readers see: from the state if it is the newest, else from the changelog.</summary>
     /// <param name="revision">From 0 to <see cref="Revision"/>.</param>
     ChainRead ReadChain(long revision);
+
+    /// <summary>The changelog from a revision on: the effects of each, without the keys that range deletes removed.</summary>
+    /// <param name="from">1 or more; ahead of <see cref="Revision"/> is fine.</param>
+    IChangeReader OpenChanges(long from);
 }
 
 /// <param name="Revision">At this revision the key was as described.</param>

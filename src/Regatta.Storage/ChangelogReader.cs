@@ -1,27 +1,9 @@
 using System.Collections.Immutable;
+using Regatta.Core;
 using Regatta.Storage.Formats;
 using Regatta.Storage.Rocks;
 
 namespace Regatta.Storage;
-
-/// <summary>One record of the changelog, as Core encoded it.</summary>
-/// <param name="Part">0: the effects of the revision; from 1 up: the keys that its range deletes removed.</param>
-public readonly record struct ChangeRecord(long Revision, int Part, ReadOnlyMemory<byte> Record);
-
-/// <summary>What a reader gets.</summary>
-public abstract record ChangelogRead
-{
-    private ChangelogRead() { }
-
-    /// <summary>At least one record, in order, without a gap to what was read before.</summary>
-    public sealed record Records(ImmutableArray<ChangeRecord> Items) : ChangelogRead;
-
-    /// <summary>Everything up to the store's revision has been read; there is more when it grows.</summary>
-    public sealed record CaughtUp : ChangelogRead;
-
-    /// <summary>The next revision is not here any more: take a snapshot, or begin at <paramref name="Oldest"/> or later.</summary>
-    public sealed record Compacted(long Oldest) : ChangelogRead;
-}
 
 /// <summary>
 /// Reads a table's changelog in revision order, a bounded piece at a time. Holds nothing between two reads. Not thread-safe; any
@@ -29,7 +11,7 @@ public abstract record ChangelogRead
 /// </summary>
 /// <param name="from">The first revision wanted, 1 or more; behind the newest one is fine.</param>
 /// <param name="withParts">Also the records with the keys that range deletes removed.</param>
-public sealed class ChangelogReader(TableStore store, long from, bool withParts)
+public sealed class ChangelogReader(TableStore store, long from, bool withParts) : IChangeReader
 {
     private static readonly ChangelogRead.CaughtUp UpToDate = new();
 
@@ -37,7 +19,7 @@ public sealed class ChangelogReader(TableStore store, long from, bool withParts)
     private long _revision = from >= 1 ? from : throw new ArgumentOutOfRangeException(nameof(from), from, "must be 1 or more");
     private int _part;
 
-    /// <summary>The next records, at least one if there is one, and as many more as fit into <paramref name="maxBytes"/> of records.</summary>
+    /// <inheritdoc/>
     /// <exception cref="StorageCorruptionException">A record is damaged, or missing in the middle.</exception>
     public ChangelogRead Read(int maxBytes)
     {
@@ -46,7 +28,7 @@ public sealed class ChangelogReader(TableStore store, long from, bool withParts)
         long newest = store.Revision;
         if (_revision > newest) return UpToDate;
         if (_revision < store.ChangelogFloor) return new ChangelogRead.Compacted(store.ChangelogFloor);
-        ImmutableArray<ChangeRecord>.Builder items = ImmutableArray.CreateBuilder<ChangeRecord>();
+        ImmutableArray<StoredChange>.Builder items = ImmutableArray.CreateBuilder<StoredChange>();
         Collect(newest, maxBytes, items);
         if (items.Count > 0) return new ChangelogRead.Records(items.DrainToImmutable());
         if (_revision > newest) return UpToDate;
@@ -58,7 +40,7 @@ public sealed class ChangelogReader(TableStore store, long from, bool withParts)
     }
 
     /// <summary>Reads on until the bytes are full, all is read, or a record is missing.</summary>
-    private void Collect(long newest, int maxBytes, ImmutableArray<ChangeRecord>.Builder items)
+    private void Collect(long newest, int maxBytes, ImmutableArray<StoredChange>.Builder items)
     {
         using FamilyIterator records = Scan(newest);
         (long Revision, int Part) expected = (_revision, _part);
@@ -84,7 +66,7 @@ public sealed class ChangelogReader(TableStore store, long from, bool withParts)
                     return;
                 }
 
-                items.Add(new ChangeRecord(at.Revision, at.Part, record.ToArray()));
+                items.Add(new StoredChange(at.Revision, at.Part, record.ToArray()));
                 bytes += record.Length;
             }
 

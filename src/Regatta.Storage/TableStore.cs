@@ -198,10 +198,12 @@ public sealed class TableStore : ITableStore, IDisposable
         long oldest = Math.Min(_changelog.Floor, applied.Revision);
         if (revision == 0) return new ChainRead(true, default, oldest);
         if (revision == applied.Revision) return new ChainRead(true, applied.Chain, oldest);
-        return new ChangelogReader(this, revision, withParts: false).Read(1) is ChangelogRead.Records { Items: [ChangeRecord record, ..] }
+        return new ChangelogReader(this, revision, withParts: false).Read(1) is ChangelogRead.Records { Items: [StoredChange record, ..] }
             ? new ChainRead(true, ChangeCodec.ReadChain(record.Record), oldest)
             : new ChainRead(false, default, Math.Min(_changelog.Floor, applied.Revision));
     }
+
+    public IChangeReader OpenChanges(long from) => new ChangelogReader(this, from, withParts: false);
 
     /// <summary>
     /// Brings everything written so far to disk, all families in one atomic step, and waits for it. Writes go on meanwhile.

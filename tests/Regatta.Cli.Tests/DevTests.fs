@@ -74,6 +74,7 @@ let private strangersAt apiPort (directory: string) =
                RaftNodeId = id,
                ApiAddress = ListenAddress(IPAddress.Loopback, apiPort id),
                RestAddress = ListenAddress(IPAddress.Loopback, 0),
+               ReplicationAddress = ListenAddress(IPAddress.Loopback, 0),
                DiskLowWaterBytes = 0L
            ) |]
 

@@ -218,6 +218,8 @@ let private leader =
                           "http://127.0.0.1:0"
                           "--rest.address"
                           "http://127.0.0.1:0"
+                          "--replication.address"
+                          "http://127.0.0.1:0"
                           "--log-level"
                           "ERROR" ]
 
@@ -235,6 +237,8 @@ let private leader =
                           "--api.address"
                           "http://" + node.Site.Endpoint
                           "--rest.address"
+                          "http://127.0.0.1:0"
+                          "--replication.address"
                           "http://127.0.0.1:0"
                           "--log-level"
                           "ERROR" ]

@@ -24,6 +24,8 @@ module Launch =
               address ports.Clients
               "--rest.address"
               address ports.Rest
+              "--replication.address"
+              address (ports.Base + 1)
               "--raft.node-id"
               string id
               "--raft.address"

@@ -1,7 +1,14 @@
 /// Every call with every status that it can end with, and every limit. Each row is a test, and a row of docs/reference/api-errors.md.
 module Regatta.Node.Tests.CallCatalogue
 
-let rows: Row list = ReadCalls.rows @ WriteCalls.rows @ TxnCalls.rows @ TableCalls.rows @ SiteCalls.rows @ NodeCalls.rows
+let rows: Row list =
+    ReadCalls.rows
+    @ WriteCalls.rows
+    @ TxnCalls.rows
+    @ TableCalls.rows
+    @ SiteCalls.rows
+    @ ReplicationCalls.rows
+    @ NodeCalls.rows
 
 /// The settings that a node is started with.
 let settings (setting: Setting) =
@@ -14,6 +21,7 @@ let settings (setting: Setting) =
     | WithoutTables -> [ "tables.enabled", "false" ]
     | SmallLimits ->
         [ "limits.max-iterations", "1"
+          "replication.max-snapshots", "1"
           "limits.max-key-bytes", "64"
           "limits.max-value-bytes", "4096"
           "limits.page-bytes", "8192" ]

@@ -14,6 +14,7 @@ open Grpc.Net.Client
 open Microsoft.Extensions.Logging
 open Regatta.Node
 open Regatta.Protocol.Compression
+open Regatta.Protocol.Replication
 open Regatta.Protocol.V1
 
 /// What a node has logged.
@@ -52,9 +53,9 @@ type Scratch() =
 
 /// Clients of one node.
 type Clients(node: RegattaNode) =
-    let channel =
+    let channelTo (address: ListenAddress) =
         GrpcChannel.ForAddress(
-            node.ApiAddress.ToString(),
+            address.ToString(),
             GrpcChannelOptions(
                 HttpHandler = new SocketsHttpHandler(UseProxy = false, EnableMultipleHttp2Connections = true),
                 DisposeHttpClient = true,
@@ -64,15 +65,30 @@ type Clients(node: RegattaNode) =
             )
         )
 
+    let channel = channelTo node.ApiAddress
+
+    /// Of the follower sites' port.
+    let replication =
+        lazy
+            (match node.ReplicationAddress with
+             | null -> failwith "replication is not enabled"
+             | address -> channelTo address)
+
     member _.Invoker = channel.CreateCallInvoker()
     member _.Kv = KV.KVClient channel
     member _.Tables = Tables.TablesClient channel
     member _.Cluster = Cluster.ClusterClient channel
     member _.Site = Regatta.Protocol.V1Ext.Site.SiteClient channel
     member _.Health = Health.HealthClient channel
+    member _.Log = Log.LogClient replication.Value
+    member _.Snapshot = Snapshot.SnapshotClient replication.Value
+    member _.Metadata = Metadata.MetadataClient replication.Value
+    member _.ReplicationKv = KV.KVClient replication.Value
 
     interface IDisposable with
-        member _.Dispose() = channel.Dispose()
+        member _.Dispose() =
+            channel.Dispose()
+            if replication.IsValueCreated then replication.Value.Dispose()
 
 module Bytes =
     let text (value: string) = ByteString.CopyFromUtf8 value
@@ -131,6 +147,7 @@ module Nodes =
         [ "data-dir", directory
           "api.address", "http://127.0.0.1:0"
           "rest.address", "http://127.0.0.1:0"
+          "replication.address", "http://127.0.0.1:0"
           "disk.low-water-bytes", "0" ]
 
     /// Defaults, with ports chosen by the system.

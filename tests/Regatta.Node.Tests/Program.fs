@@ -23,7 +23,8 @@ let main argv =
               EncodingTests.tests
               ReflectionTests.tests
               SiteTests.tests
-              TableHashTests.tests ]
+              TableHashTests.tests
+              ReplicationTests.tests ]
 
     let code = TestEntry.run all argv
     SharedNodes.stop().GetAwaiter().GetResult()

@@ -123,14 +123,20 @@ let private messages =
       "replication.v1.Table", [ "1 name string"; "2 type replication.v1.Table.Type" ]
       "replication.v1.SnapshotRequest", [ "1 table bytes" ]
       "replication.v1.SnapshotChunk", [ "1 data bytes"; "2 len uint64"; "3 index uint64" ]
-      "replication.v1.ReplicateRequest", [ "1 table bytes"; "2 leader_index uint64"; "100 follow bool" ]
+      "replication.v1.ReplicateRequest",
+      [ "1 table bytes"
+        "2 leader_index uint64"
+        "100 follow bool"
+        "101 history_id bytes"
+        "102 incarnation uint64"
+        "103 chain_hash bytes" ]
       "replication.v1.ReplicateResponse",
       [ "1 commands_response oneof response replication.v1.ReplicateCommandsResponse"
         "2 error_response oneof response replication.v1.ReplicateErrResponse"
         "8 leader_index uint64" ]
       "replication.v1.ReplicateCommandsResponse", [ "1 commands repeated replication.v1.ReplicateCommand" ]
       "replication.v1.ReplicateCommand", [ "1 leader_index uint64"; "2 command mvcc.v1.Command" ]
-      "replication.v1.ReplicateErrResponse", [ "1 error replication.v1.ReplicateError" ]
+      "replication.v1.ReplicateErrResponse", [ "1 error replication.v1.ReplicateError"; "100 history_id bytes"; "101 incarnation uint64" ]
 
       "maintenance.v1.BackupRequest", [ "1 table bytes" ]
       "maintenance.v1.RestoreMessage", [ "1 info oneof data maintenance.v1.RestoreInfo"; "2 chunk oneof data replication.v1.SnapshotChunk" ]
@@ -145,7 +151,7 @@ let private enums =
       "mvcc.v1.Command.CommandType", [ "0 PUT"; "1 DELETE"; "2 DUMMY"; "3 PUT_BATCH"; "4 DELETE_BATCH"; "5 TXN"; "6 SEQUENCE" ]
       "regatta.v1.Consistency", [ "0 LOCAL"; "1 SITE"; "2 GLOBAL" ]
       "replication.v1.Table.Type", [ "0 REPLICATED"; "1 LOCAL" ]
-      "replication.v1.ReplicateError", [ "0 USE_SNAPSHOT"; "1 LEADER_BEHIND" ] ]
+      "replication.v1.ReplicateError", [ "0 USE_SNAPSHOT"; "1 LEADER_BEHIND"; "100 DIVERGED" ] ]
 
 let private services =
     [ "regatta.v1.KV",

@@ -170,7 +170,7 @@ let tests =
           test "trimming by bytes keeps what fits, to within a mark" (fun directory environment _ ->
               use store = Store.openAt directory environment
               growParts 60L store
-              let sizeOf = List.concat >> List.sumBy (fun (item: ChangeRecord) -> int64 item.Record.Length + 17L)
+              let sizeOf = List.concat >> List.sumBy (fun (item: StoredChange) -> int64 item.Record.Length + 17L)
               let all = readAll true 1_000_000 store |> sizeOf
               Expect.equal (store.TrimChangelog(bytes all)) 1L "all fits"
 

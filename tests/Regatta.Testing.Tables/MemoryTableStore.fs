@@ -1,6 +1,7 @@
 namespace Regatta.Testing.Tables
 
 open System
+open System.Runtime.InteropServices
 open Regatta.Core
 
 /// All that a store holds, at one moment: kept, it is a snapshot; put back, it is a restore.
@@ -135,3 +136,27 @@ type MemoryTableStore(incarnation: Incarnation) =
                 else ChangeCodec.ReadChain(ReadOnlyMemory seen.Changes[struct (revision, 0)])
 
             ChainRead(true, chain, min 1L seen.Applied.Revision)
+
+        member _.OpenChanges from =
+            let next = ref from
+
+            { new IChangeReader with
+                member _.Read maxBytes =
+                    let records =
+                        state.Changes
+                        |> Map.toSeq
+                        |> Seq.filter (fun (struct (revision, part), _) -> revision >= next.Value && part = 0)
+                        |> Seq.map (fun (struct (revision, part), record) -> StoredChange(revision, part, ReadOnlyMemory record))
+                        |> Seq.scan (fun (bytes, _) record -> bytes + record.Record.Length, ValueSome record) (0, ValueNone)
+                        |> Seq.choose (fun (bytes, record) ->
+                            record |> ValueOption.map (fun record -> bytes, record) |> ValueOption.toOption)
+                        |> Seq.indexed
+                        |> Seq.takeWhile (fun (index, (bytes, _)) -> index = 0 || bytes <= maxBytes)
+                        |> Seq.map (fun (_, (_, record)) -> record)
+                        |> Seq.toArray
+
+                    if Array.isEmpty records then
+                        ChangelogRead.CaughtUp() :> ChangelogRead
+                    else
+                        next.Value <- (Array.last records).Revision + 1L
+                        ChangelogRead.Records(ImmutableCollectionsMarshal.AsImmutableArray records) }

@@ -67,6 +67,8 @@ internal static class NodeRun
             if (nodes.All.Length > 1)
                 output.WriteLine($"node:    {started.Options.RaftNodeId}");
             output.WriteLine($"clients: {started.Node.ApiAddress.EndPoint}");
+            if (started.Node.ReplicationAddress is { } replication)
+                output.WriteLine($"sites:   {replication.EndPoint}");
             output.WriteLine($"health:  {started.Node.RestAddress}/readyz");
             output.WriteLine($"metrics: {started.Node.RestAddress}/metrics");
             output.WriteLine($"data:    {started.Options.DataDirectory}");

@@ -10,7 +10,7 @@ using Regatta.Protocol.Compression;
 
 namespace Regatta.Node;
 
-/// <summary>The port for clients: gRPC over HTTP/2 without TLS. A server of its own, so that it can stop before the others.</summary>
+/// <summary>A port for gRPC over HTTP/2 without TLS: the clients', and the follower sites'. Servers of their own, so that they can stop before the others.</summary>
 internal static class ApiServer
 {
     // For what surrounds the largest request: its frame and headers.
@@ -24,11 +24,14 @@ internal static class ApiServer
     private static readonly TimeSpan PingAfterSilence = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(20);
 
-    public static WebServer Build(NodeOptions options, GrpcServices services, CallGuard guard, ILoggerFactory loggers)
+    /// <param name="option">The option that gave the address.</param>
+    /// <param name="addServices">Adds what is served there.</param>
+    public static WebServer Build(
+        string option, ListenAddress address, NodeOptions options, Action<Endpoints> addServices, CallGuard guard, ILoggerFactory loggers)
     {
         WebApplicationBuilder builder = WebServer.NewBuilder(loggers, kestrel =>
         {
-            kestrel.Listen(options.ApiAddress.EndPoint, listen => listen.Protocols = HttpProtocols.Http2);
+            kestrel.Listen(address.EndPoint, listen => listen.Protocols = HttpProtocols.Http2);
             kestrel.Limits.MaxConcurrentConnections = options.ApiMaxConcurrentConnections == 0 ? null : options.ApiMaxConcurrentConnections;
             kestrel.Limits.MaxRequestBodySize = options.MaxRequestBytes + BodyOverhead;
             kestrel.Limits.Http2.MaxStreamsPerConnection = (int)options.ApiMaxConcurrentStreams;
@@ -44,10 +47,10 @@ internal static class ApiServer
             grpc.CompressionProviders = [.. MessageEncodings.All];
         });
         Endpoints endpoints = new(builder.Services, guard);
-        services.AddTo(endpoints);
+        addServices(endpoints);
         WebApplication application = builder.Build();
         endpoints.Map(application);
-        return new WebServer("api.address", options.ApiAddress, application);
+        return new WebServer(option, address, application);
     }
 
     /// <summary>Collects services before the server is built and maps their methods after.</summary>

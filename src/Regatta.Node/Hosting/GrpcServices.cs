@@ -6,11 +6,23 @@ using ReflectionAlpha = Grpc.Reflection.V1Alpha;
 
 namespace Regatta.Node;
 
-/// <summary>The services of the API port. Reflection tells of exactly those that are there.</summary>
+/// <summary>The services of a node.</summary>
 /// <param name="Tables">Null: not served.</param>
-internal sealed record GrpcServices(KvService Kv, ClusterService Cluster, SiteService Site, TablesService? Tables, HealthService Health)
+internal sealed record GrpcServices(
+    KvService Kv, ClusterService Cluster, SiteService Site, TablesService? Tables, HealthService Health, LogService Log, SnapshotService Snapshot,
+    MetadataService Metadata)
 {
-    public void AddTo(ApiServer.Endpoints endpoints)
+    /// <summary>What follower sites ask, and the writes that they pass on.</summary>
+    public void AddReplication(ApiServer.Endpoints endpoints)
+    {
+        endpoints.Add<LogService>(binder => Regatta.Protocol.Replication.Log.BindService(binder, Log));
+        endpoints.Add<SnapshotService>(binder => Regatta.Protocol.Replication.Snapshot.BindService(binder, Snapshot));
+        endpoints.Add<MetadataService>(binder => Regatta.Protocol.Replication.Metadata.BindService(binder, Metadata));
+        endpoints.Add<KvService>(binder => KV.BindService(binder, Kv));
+    }
+
+    /// <summary>What clients ask. Reflection tells of exactly the services that are there.</summary>
+    public void AddApi(ApiServer.Endpoints endpoints)
     {
         List<ServiceDescriptor> descriptors =
         [

@@ -24,6 +24,9 @@ internal sealed partial class NodeParts
     private readonly Stack<Func<Task>> _close = new();
     private readonly StartProgress _progress = new();
     private readonly ILogger _logger;
+
+    /// <summary>Ends the streams of the follower sites, which would not end by themselves.</summary>
+    private Func<Task> _endStreams = static () => Task.CompletedTask;
     private Action<StringBuilder>? _writeMetrics;
 
     private NodeParts(ILogger logger)
@@ -40,11 +43,18 @@ internal sealed partial class NodeParts
 
     public WebServer Api { get; private set; } = null!;
 
+    /// <summary>Null: not enabled.</summary>
+    public WebServer? Replication { get; private set; }
+
     public IGroupHost Groups { get; private set; } = null!;
 
     public TableReconciler Reconciler { get; private set; } = null!;
 
-    public Iterations Iterations { get; private set; } = null!;
+    /// <summary>The views of IterateRange.</summary>
+    public ViewSlots Iterations { get; private set; } = null!;
+
+    /// <summary>The views of Snapshot.Stream.</summary>
+    public ViewSlots Snapshots { get; private set; } = null!;
 
     /// <summary>The revision of the catalogue that is carried out at the end of the start.</summary>
     public long CatalogueRevision { get; private set; }
@@ -73,10 +83,11 @@ internal sealed partial class NodeParts
     {
         using CancellationTokenSource limit = new(DrainTime, time);
         using CancellationTokenSource both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cutShort);
-        await QuietlyAsync(() => Api.StopAsync(both.Token));
+        await QuietlyAsync(_endStreams);
+        await Task.WhenAll(QuietlyAsync(() => Api.StopAsync(both.Token)), QuietlyAsync(() => Replication?.StopAsync(both.Token) ?? Task.CompletedTask));
         // Cut off or not, they notice soon; a view that is still open would keep its table's files open.
         using CancellationTokenSource ending = new(CloseTime, time);
-        await QuietlyAsync(() => Iterations.IdleAsync(ending.Token));
+        await QuietlyAsync(() => Task.WhenAll(Iterations.IdleAsync(ending.Token), Snapshots.IdleAsync(ending.Token)));
         await CloseAsync();
     }
 
@@ -97,7 +108,14 @@ internal sealed partial class NodeParts
         NodeAddresses addresses = new(options);
         CallStatistics statistics = new();
         CallGuard guard = new(statistics, loggers.CreateLogger<CallGuard>());
-        GrpcServices services = Services(options, catalogue, addresses, new NodeInfo(directory, time), time);
+        CancellationTokenSource streams = new();
+        _endStreams = streams.CancelAsync;
+        OnClose(() =>
+        {
+            streams.Dispose();
+            return Task.CompletedTask;
+        });
+        GrpcServices services = Services(options, catalogue, addresses, new NodeInfo(directory, time), time, streams.Token);
         NodeMetrics metrics = new(Served, Readiness, Iterations, () => FreeSpace.BytesAvailable(directory.Root));
         EngineMetrics engine = new();
         OnClose(() =>
@@ -113,7 +131,12 @@ internal sealed partial class NodeParts
             CallMetricsText.Write(statistics, text);
         };
 
-        Api = ApiServer.Build(options, services, guard, loggers);
+        if (options.ReplicationEnabled)
+        {
+            Replication = ApiServer.Build("replication.address", options.ReplicationAddress, options, services.AddReplication, guard, loggers);
+            await StartServerAsync(Replication, "replication.address", options.ReplicationAddress, time, cancellationToken);
+        }
+        Api = ApiServer.Build("api.address", options.ApiAddress, options, services.AddApi, guard, loggers);
         await StartServerAsync(Api, "api.address", options.ApiAddress, time, cancellationToken);
         addresses.Bound(Api.Address);
         Readiness.MarkStarted(Groups);
@@ -199,17 +222,18 @@ internal sealed partial class NodeParts
     }
 
     private GrpcServices Services(
-        NodeOptions options, Catalogue catalogue, NodeAddresses addresses, NodeInfo info, TimeProvider time)
+        NodeOptions options, Catalogue catalogue, NodeAddresses addresses, NodeInfo info, TimeProvider time, CancellationToken stopping)
     {
         Limits limits = new((int)options.MaxKeyBytes, (int)options.MaxValueBytes, (int)options.MaxRequestBytes, (int)options.MaxTxnOperations);
         int pageBytes = (int)options.PageBytes;
         ReplyBudget budget = new(options.MaxReplyBytesInFlight);
         CallDeadlines deadlines = new(options.ApiDefaultDeadline, time);
-        Iterations = new Iterations(Served, limits, pageBytes, (int)options.MaxIterations, options.ApiStallTimeout, deadlines);
+        Iterations = new ViewSlots((int)options.MaxIterations, "IterateRange");
+        Snapshots = new ViewSlots((int)options.ReplicationMaxSnapshots, "Snapshot.Stream");
         KvService kv = new(
             new PointReads(Served, limits, deadlines),
             new RangeReads(Served, limits, pageBytes, budget, deadlines),
-            Iterations,
+            new Iterations(Served, limits, pageBytes, Iterations, options.ApiStallTimeout, deadlines),
             new Writes(Served, limits, pageBytes, deadlines),
             new Transactions(Served, limits, pageBytes, budget, deadlines));
         TablesService? tables = options.TablesEnabled
@@ -222,7 +246,10 @@ internal sealed partial class NodeParts
             new ClusterService(options, site, Served, info),
             new SiteService(site, new TableComparison(site, time), Served, deadlines),
             tables,
-            new HealthService(Readiness, time));
+            new HealthService(Readiness, time),
+            new LogService(Served, (int)options.ReplicationMessageBytes, deadlines, stopping),
+            new SnapshotService(Served, Snapshots, options.ApiStallTimeout, deadlines, stopping),
+            new MetadataService(catalogue, Served, deadlines));
     }
 
     private async Task StartServerAsync(WebServer server, string option, ListenAddress address, TimeProvider time, CancellationToken cancellationToken)

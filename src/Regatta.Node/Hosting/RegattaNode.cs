@@ -28,6 +28,9 @@ public sealed partial class RegattaNode : IAsyncDisposable
     /// <summary>Where clients connect, with the port that the system chose.</summary>
     public ListenAddress ApiAddress => _parts.Api.Address;
 
+    /// <summary>Where follower sites pull from, with the port that the system chose; null if that is not enabled.</summary>
+    public ListenAddress? ReplicationAddress => _parts.Replication?.Address;
+
     /// <summary>Where /healthz, /readyz and /metrics are.</summary>
     public ListenAddress RestAddress => _parts.Rest.Address;
 
@@ -39,7 +42,9 @@ public sealed partial class RegattaNode : IAsyncDisposable
 
     internal ServedTables Served => _parts.Served;
 
-    internal Iterations Iterations => _parts.Iterations;
+    internal ViewSlots Iterations => _parts.Iterations;
+
+    internal ViewSlots Snapshots => _parts.Snapshots;
 
     /// <summary>Starts a node; when this completes, it accepts writes to every table that is in order.</summary>
     /// <param name="options">What differs from the defaults; checked here.</param>
@@ -99,7 +104,7 @@ public sealed partial class RegattaNode : IAsyncDisposable
 
     private async Task StopCoreAsync(NodeExit exit, CancellationToken cutShort)
     {
-        _parts.Served.Close("the node is stopping; try another one");
+        _parts.Served.Close(Rejection.Stopping.Sentence);
         LogStopping(exit.Reason);
         try
         {

@@ -17,7 +17,7 @@ internal sealed class NodeMetrics : IDisposable
     // Asked for once for all gauges of one answer.
     private (ServedTable Table, GroupStatus Status)[] _statuses = [];
 
-    public NodeMetrics(ServedTables served, Readiness readiness, Iterations iterations, Func<long> freeBytes)
+    public NodeMetrics(ServedTables served, Readiness readiness, ViewSlots iterations, Func<long> freeBytes)
     {
         _served = served;
         Meter = new Meter("Regatta.Node", version: null, tags: null, scope: this);
@@ -33,7 +33,7 @@ internal sealed class NodeMetrics : IDisposable
         Meter.CreateObservableGauge("regatta_ready", () => readiness.Reasons().Count == 0 ? 1 : 0, null, "1 if every table accepts writes.");
         Meter.CreateObservableGauge("regatta_tables", () => served.Snapshot.Tables.Count, null, "Tables that are served.");
         Meter.CreateObservableGauge("regatta_tables_faulty", () => served.Snapshot.Faults.Count, null, "Tables that cannot be opened.");
-        Meter.CreateObservableGauge("regatta_iterations", () => iterations.Running, null, "IterateRange calls that run.");
+        Meter.CreateObservableGauge("regatta_iterations", () => iterations.Taken, null, "IterateRange calls that run.");
         Meter.CreateObservableGauge("regatta_disk_free_bytes", freeBytes, null, "Free bytes on the file system of the data directory.");
 
         void Gauge(string name, string help, Func<GroupStatus, long> read) =>

@@ -41,7 +41,15 @@ public sealed record NodeOptions
 
     public TimeSpan RestReadTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>Follower sites may pull from this node.</summary>
+    public bool ReplicationEnabled { get; init; } = true;
+
     public ListenAddress ReplicationAddress { get; init; } = new(IPAddress.Loopback, 8444);
+
+    /// <summary>About the largest message of changes; a single larger revision goes alone.</summary>
+    public long ReplicationMessageBytes { get; init; } = 1 << 20;
+
+    public long ReplicationMaxSnapshots { get; init; } = 8;
 
     public long RaftNodeId { get; init; } = 1;
 

@@ -37,13 +37,19 @@ public static partial class OptionCatalog
         Ranged("api.default-deadline", OptionKinds.Duration, o => o.ApiDefaultDeadline, (o, v) => o with { ApiDefaultDeadline = v },
             Millisecond, TimeSpan.FromHours(1), "How long a call may take whose client sets no deadline; streams are not bounded by it."),
         Ranged("api.stall-timeout", OptionKinds.Duration, o => o.ApiStallTimeout, (o, v) => o with { ApiStallTimeout = v },
-            Millisecond, TimeSpan.FromDays(1), "How long IterateRange waits for its client to take a page before it cancels the call and closes its view."),
+            Millisecond, TimeSpan.FromDays(1), "How long IterateRange and Snapshot.Stream wait for their client to take a page or chunk before they cancel the call and close its view."),
         Option("rest.address", OptionKinds.Address, o => o.RestAddress, (o, v) => o with { RestAddress = v },
             "Where /healthz, /readyz and /metrics are served (HTTP)."),
         Ranged("rest.read-timeout", OptionKinds.Duration, o => o.RestReadTimeout, (o, v) => o with { RestReadTimeout = v },
             Millisecond, TimeSpan.FromHours(1), "How long the headers of a REST request may take to arrive."),
+        Option("replication.enabled", OptionKinds.Flag, o => o.ReplicationEnabled, (o, v) => o with { ReplicationEnabled = v },
+            "Whether follower sites may pull from this node."),
         Option("replication.address", OptionKinds.Address, o => o.ReplicationAddress, (o, v) => o with { ReplicationAddress = v },
-            "Where follower sites will pull from; this version does not listen there yet."),
+            "Where follower sites pull from, and pass writes on to (gRPC); beyond loopback anybody who reaches the port can read and write, for there is no TLS yet."),
+        Ranged("replication.max-send-message-size-bytes", OptionKinds.Bytes, o => o.ReplicationMessageBytes, (o, v) => o with { ReplicationMessageBytes = v },
+            64 << 10, 64 << 20, "About the largest message of changes to a follower, which is also what a stalled one costs; a single larger revision goes alone."),
+        Ranged("replication.max-snapshots", OptionKinds.Number, o => o.ReplicationMaxSnapshots, (o, v) => o with { ReplicationMaxSnapshots = v },
+            1, 10_000, "The most snapshots that this node gives to follower sites at a time; each holds a view of its table open.", "snapshots"),
     ];
 
     private static OptionDefinition[] Raft() =>

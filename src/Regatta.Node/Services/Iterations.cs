@@ -8,22 +8,8 @@ namespace Regatta.Node;
 /// IterateRange: all pages from one view. The next page is read when the client has taken the one before, so a slow client costs one
 /// page and the view; how many of these there may be is bounded.
 /// </summary>
-internal sealed class Iterations(ServedTables tables, Limits limits, int pageBytes, int most, TimeSpan stallTimeout, CallDeadlines deadlines)
+internal sealed class Iterations(ServedTables tables, Limits limits, int pageBytes, ViewSlots slots, TimeSpan stallTimeout, CallDeadlines deadlines)
 {
-    private readonly Lock _gate = new();
-    private TaskCompletionSource _idle = Completed();
-    private int _running;
-
-    /// <summary>Views that are open now.</summary>
-    public int Running => Volatile.Read(ref _running);
-
-    /// <summary>Completes when no view is open.</summary>
-    public Task IdleAsync(CancellationToken cancellationToken)
-    {
-        lock (_gate)
-            return _idle.Task.WaitAsync(cancellationToken);
-    }
-
     public async Task RunAsync(RangeRequest request, IServerStreamWriter<RangeResponse> replies, ServerCallContext context)
     {
         RangeQuery query = RangeAdmission.Query(request);
@@ -35,7 +21,7 @@ internal sealed class Iterations(ServedTables tables, Limits limits, int pageByt
             using CallDeadline deadline = deadlines.Start(context);
             await Freshness.AwaitAsync(request, table.Group, deadline);
         }
-        Enter();
+        using IDisposable slot = slots.Take();
         try
         {
             await StreamAsync(query, table, replies, context);
@@ -44,10 +30,6 @@ internal sealed class Iterations(ServedTables tables, Limits limits, int pageByt
         {
             // Whoever stalls gets no sentence: behind a message that does not go out there is no way for one.
             throw new RpcException(new Status(StatusCode.Cancelled, "the call was cancelled or its deadline passed; the pages before were complete"));
-        }
-        finally
-        {
-            Leave();
         }
     }
 
@@ -63,37 +45,6 @@ internal sealed class Iterations(ServedTables tables, Limits limits, int pageByt
             stalled.CancelAfter(stallTimeout);
             await replies.WriteAsync(Reply(page, view, table), stalled.Token);
             stalled.CancelAfter(Timeout.InfiniteTimeSpan);
-        }
-    }
-
-    private static TaskCompletionSource Completed()
-    {
-        TaskCompletionSource completed = new();
-        completed.SetResult();
-        return completed;
-    }
-
-    private void Enter()
-    {
-        lock (_gate)
-        {
-            if (_running < most)
-            {
-                if (_running++ == 0)
-                    _idle = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-                return;
-            }
-        }
-        throw new RpcException(new Status(
-            StatusCode.ResourceExhausted, $"{most} IterateRange calls are running on this node, which is its limit; try again when one has ended"));
-    }
-
-    private void Leave()
-    {
-        lock (_gate)
-        {
-            if (--_running == 0)
-                _idle.SetResult();
         }
     }
 }

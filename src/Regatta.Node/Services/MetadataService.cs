@@ -1,0 +1,21 @@
+using Grpc.Core;
+using Regatta.Protocol.Replication;
+using Metadata = Regatta.Protocol.Replication.Metadata;
+
+namespace Regatta.Node;
+
+/// <summary>Metadata.Get: the names of the tables that there are to follow.</summary>
+internal sealed class MetadataService(Catalogue catalogue, ServedTables served, CallDeadlines deadlines) : Metadata.MetadataBase
+{
+    public override async Task<MetadataResponse> Get(MetadataRequest request, ServerCallContext context)
+    {
+        if (served.Closed is { } closed)
+            throw closed.ToException();
+        using CallDeadline deadline = deadlines.Start(context);
+        await Freshness.BarrierAsync(catalogue.Group, deadline);
+        MetadataResponse reply = new();
+        foreach (string name in catalogue.Read().Tables.Select(static table => table.Name).Order(StringComparer.Ordinal))
+            reply.Tables.Add(new Table { Name = name, Type = Table.Types.Type.Replicated });
+        return reply;
+    }
+}

@@ -1,0 +1,48 @@
+using Google.Protobuf;
+using Grpc.Core;
+using Regatta.Core;
+using Regatta.Protocol.Replication;
+using Regatta.Replication;
+
+namespace Regatta.Node;
+
+/// <summary>Snapshot.Stream: a table's whole content, from one view. Read on when the follower has taken the chunk before; a slow one costs a chunk and the view.</summary>
+/// <param name="stallTimeout">How long a follower may take for a chunk.</param>
+/// <param name="stopping">The node stops: open streams end.</param>
+internal sealed class SnapshotService(ServedTables tables, ViewSlots slots, TimeSpan stallTimeout, CallDeadlines deadlines, CancellationToken stopping)
+    : Snapshot.SnapshotBase
+{
+    /// <summary>As the Go project has it.</summary>
+    private const int ChunkBytes = 1 << 20;
+
+    public override async Task Stream(SnapshotRequest request, IServerStreamWriter<SnapshotChunk> responseStream, ServerCallContext context)
+    {
+        if (request.Table.IsEmpty)
+            throw Sentences.TableMustBeSet.ToException();
+        ServedTable table = tables.Get(request.Table);
+        // Also for a snapshot: the follower asks for it because the changelog does not reach back to its revision, and must not get one that is older.
+        using (CallDeadline deadline = deadlines.Start(context))
+            await Freshness.BarrierAsync(table.Group, deadline);
+        using IDisposable slot = slots.Take();
+        using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, stopping);
+        try
+        {
+            using ITableView view = table.Group.Reader.OpenView();
+            using SnapshotWriter writer = new(request.Table, view);
+            while (writer.TryRead(ChunkBytes, out ReadOnlyMemory<byte> chunk, ending.Token))
+            {
+                ending.CancelAfter(stallTimeout);
+                await responseStream.WriteAsync(new SnapshotChunk { Data = UnsafeByteOperations.UnsafeWrap(chunk), Len = (ulong)chunk.Length }, ending.Token);
+                ending.CancelAfter(Timeout.InfiniteTimeSpan);
+            }
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            throw Rejection.Stopping.ToException();
+        }
+        catch (OperationCanceledException)
+        {
+            throw new RpcException(new Status(StatusCode.Cancelled, "the call was cancelled or the follower took no chunk for too long; the snapshot is not whole"));
+        }
+    }
+}
