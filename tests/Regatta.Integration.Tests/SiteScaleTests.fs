@@ -78,7 +78,7 @@ let private manyTables =
             use site = new Site((fun index -> scratch.Sub $"node-{index + 1}"), [])
             do! site.StartAll()
             let tables, idleTables, writers = Scale.pick 12 300, Scale.pick 12 100, Scale.pick 12 200
-            let duration, rest = TimeSpan.FromSeconds(float (Scale.pick 5 600)), TimeSpan.FromSeconds(float (Scale.pick 2 90))
+            let duration, rest = TimeSpan.FromSeconds(float (Scale.pick 5 600)), TimeSpan.FromSeconds(float (Scale.pick 2 60))
             let! emptyCores, emptyBytes = idle site rest
             let creations = Array.zeroCreate<TimeSpan> tables
 
