@@ -13,7 +13,7 @@ namespace Regatta.Replication;
 /// <param name="batchBytes">About so many bytes of changes go into one <see cref="FeedItem.Commands"/>; a single larger revision goes alone.</param>
 public sealed class ChangeFeed(ITableGroup group, Incarnation incarnation, int batchBytes)
 {
-    /// <summary>Reads on until an item that is the last, or for ever if <paramref name="follow"/> is set.</summary>
+    /// <summary>Reads on until an item other than commands, or for ever if <paramref name="follow"/> is set.</summary>
     /// <param name="follow">Wait for further revisions at the end of what there is.</param>
     /// <exception cref="ObjectDisposedException">The table was deleted, or the node stops.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>

@@ -3,19 +3,13 @@ using Regatta.Core;
 
 namespace Regatta.Replication;
 
-/// <summary>What a follower is told next.</summary>
+/// <summary>What a follower is told next. The feed ends with anything but <see cref="Commands"/>.</summary>
 public abstract record FeedItem
 {
     private FeedItem() { }
 
-    /// <summary>Whether the feed ends with it.</summary>
-    public virtual bool IsLast => true;
-
     /// <summary>The next revisions, one command each, without a gap.</summary>
-    public sealed record Commands(ImmutableArray<RevisedCommand> Items) : FeedItem
-    {
-        public override bool IsLast => false;
-    }
+    public sealed record Commands(ImmutableArray<RevisedCommand> Items) : FeedItem;
 
     /// <summary>Everything that there is was read, and the follower does not want to wait for more.</summary>
     public sealed record End : FeedItem;

@@ -209,8 +209,8 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
 
     private sealed class Configuration(GroupOptions options, bool standsFirst) : IClusterMemberConfiguration
     {
-        /// <summary>DotNext's own heartbeat comes only when the host's is late: see <see cref="GroupHost"/>.</summary>
-        public double HeartbeatThreshold { get; } = 1.25 * options.HeartbeatInterval / Lower(options, standsFirst);
+        /// <summary>DotNext's own heartbeat comes only when the host's is late: see <see cref="GroupHost"/>. Never later than another member may stand, however the intervals are set.</summary>
+        public double HeartbeatThreshold { get; } = Math.Min(1, 1.25 * options.HeartbeatInterval / Lower(options, standsFirst));
 
         public ElectionTimeout ElectionTimeout { get; } = new()
         {
