@@ -16,6 +16,10 @@ public sealed record TxnResult(long Revision, bool Succeeded, ImmutableArray<Txn
 
 public sealed record DummyResult(long Revision) : CommandResult(Revision);
 
+/// <param name="Revision">The table's, behind the batch.</param>
+/// <param name="IsApplied">False: the table stands elsewhere, or lives another life; the batch was skipped.</param>
+public sealed record ReplicatedResult(long Revision, bool IsApplied) : CommandResult(Revision);
+
 /// <summary>The answer of one operation of a transaction, in the order of the taken branch.</summary>
 public abstract record TxnOpResult
 {

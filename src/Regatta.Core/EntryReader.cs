@@ -36,6 +36,16 @@ public ref struct EntryReader
         return command is not null;
     }
 
+    /// <summary>The revision of a table behind the commands that are left, read without applying them.</summary>
+    /// <param name="incarnation">The table's.</param>
+    /// <param name="revision">The table's in front of the next command.</param>
+    public long RevisionBehind(Incarnation incarnation, long revision)
+    {
+        while (TryRead(out TableCommand? command))
+            revision += command is ReplicatedBatch batch ? batch.Follows(incarnation, revision) ? batch.Commands.Length : 0 : 1;
+        return revision;
+    }
+
     /// <summary>The next command's kind; one of the two members below must follow.</summary>
     internal bool TryReadKind(out CommandKind kind)
     {

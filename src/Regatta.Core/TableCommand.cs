@@ -4,7 +4,8 @@ namespace Regatta.Core;
 
 /// <summary>
 /// A mutating request as it goes through the Raft log. Every command that is applied gets exactly one table revision, also when
-/// it changes nothing. Limits are checked before a command is proposed, never when it is applied: apply accepts whatever is in the log.
+/// it changes nothing; a <see cref="ReplicatedBatch"/> is no command but carries some. Limits are checked before a command is proposed,
+/// never when it is applied: apply accepts whatever is in the log.
 /// </summary>
 public abstract record TableCommand;
 
@@ -26,6 +27,19 @@ public sealed record TxnCommand(ImmutableArray<Compare> Compares, ImmutableArray
 
 /// <summary>Changes nothing and takes a revision; fills the place of a command without effects in replication.</summary>
 public sealed record DummyCommand : TableCommand;
+
+/// <summary>
+/// Commands of the leader site, at the revisions that they have there. Applied as a whole to the very state that they follow there, else
+/// skipped as a whole: whoever proposes a batch, and however often, each revision comes exactly once and in order.
+/// </summary>
+/// <param name="Incarnation">The life of the table that the revisions count in.</param>
+/// <param name="Before">The revision that the first command follows, 0 or more; the commands take the ones behind it, without a gap.</param>
+/// <param name="Commands">None is a batch.</param>
+public sealed record ReplicatedBatch(Incarnation Incarnation, long Before, ImmutableArray<TableCommand> Commands) : TableCommand
+{
+    /// <summary>Whether a table of that life, at that revision, applies it.</summary>
+    public bool Follows(Incarnation incarnation, long revision) => Incarnation == incarnation && Before == revision;
+}
 
 /// <summary>One operation of a transaction.</summary>
 public abstract record TxnOp

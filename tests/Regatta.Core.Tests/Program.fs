@@ -12,6 +12,7 @@ let main argv =
             [ EntryTests.tests
               ResultTests.tests
               ChangeTests.tests
+              ReplicatedTests.tests
               HashTests.tests
               MachineTests.tests
               QueryTests.tests

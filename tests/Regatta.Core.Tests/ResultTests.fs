@@ -58,7 +58,8 @@ module private Generate =
                   number
                   records
               Gen.map3 (fun revision succeeded all -> TxnResult(revision, succeeded, all) :> CommandResult) number flag responses
-              Gen.map (fun revision -> DummyResult revision :> CommandResult) number ]
+              Gen.map (fun revision -> DummyResult revision :> CommandResult) number
+              Gen.map2 (fun revision isApplied -> ReplicatedResult(revision, isApplied) :> CommandResult) number flag ]
 
 let private record key value = KeyRecord(bytes key, RecordHeader(3L, 300L, 2L), bytes value)
 
@@ -81,7 +82,11 @@ let private oneOfEach: CommandResult list =
       DummyResult 7L ]
 
 let private everyResponse () = CommandResultEncoding.Encode(oneOfEach[4])
-let private inTheSameWords result = Translation.reply result
+
+let private inTheSameWords (result: CommandResult) =
+    match result with
+    | :? ReplicatedResult as batch -> Choice1Of2 batch
+    | command -> Choice2Of2(Translation.reply command)
 
 let private results =
     [ Property.test "comes back as it was sent" cases Generate.result (fun _ -> Seq.empty) (fun result ->

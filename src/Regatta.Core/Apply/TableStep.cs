@@ -10,6 +10,7 @@ internal sealed class TableStep(StepView view, int pageBytes)
 {
     private readonly ChangeWriter _changes = new();
     private ITableBatch? _batch;
+    private Incarnation _incarnation;
 
     public long Revision => view.Revision;
 
@@ -23,6 +24,7 @@ internal sealed class TableStep(StepView view, int pageBytes)
         _batch = batch;
         view.Begin(stored);
         view.Revision = applied.Revision;
+        _incarnation = applied.Incarnation;
         Chain = applied.Revision == 0 ? ChainHash.Seed(applied.Incarnation) : applied.Chain;
     }
 
@@ -46,6 +48,10 @@ internal sealed class TableStep(StepView view, int pageBytes)
 
     public CommandResult? Execute(TableCommand command, bool wantResult)
     {
+        if (command is PutCommand put)
+            return Execute(new PutFields(put.Key, put.Value, put.WantPrevious), wantResult);
+        if (command is ReplicatedBatch batch)
+            return Execute(batch, wantResult);
         BeginCommand();
         CommandResult? result = command switch
         {
@@ -56,6 +62,18 @@ internal sealed class TableStep(StepView view, int pageBytes)
         };
         EndCommand();
         return result;
+    }
+
+    private ReplicatedResult? Execute(ReplicatedBatch batch, bool wantResult)
+    {
+        bool follows = batch.Follows(_incarnation, Revision);
+        if (follows)
+        {
+            foreach (TableCommand command in batch.Commands)
+                Execute(command, wantResult: false);
+        }
+
+        return wantResult ? new ReplicatedResult(Revision, follows) : null;
     }
 
     private void BeginCommand()

@@ -10,6 +10,7 @@ internal enum CommandKind : byte
     DeleteRange = 2,
     Txn = 3,
     Dummy = 4,
+    Replicated = 5,
 }
 
 /// <summary>First byte of each operation of a transaction. Numbers are on disk.</summary>
@@ -27,6 +28,7 @@ internal enum OperationKind : byte
 /// delete range 2 [flags: 1 previous, 2 count]  [range]
 /// txn          3 [n] n x compare  [n] n x operation (success)  [n] n x operation (failure)
 /// dummy        4
+/// replicated   5 [history, 16 bytes] [incarnation] [revision before] [n] n x command, none of them replicated
 /// compare      [range] [operator] [target] [value] [number]
 /// operation    1 as put | 2 as delete range | 3 [flags: 1 keys only, 2 count only] [limit] [range]
 /// range        0 [key] | 1 [start] | 2 [start] [end]
@@ -38,6 +40,8 @@ internal static class CommandEncoding
     private const byte WithCount = 2;
     private const byte OnlyKeys = 1;
     private const byte OnlyCount = 2;
+
+    internal const int HistoryBytes = 16;
 
     /// <summary>A range of an empty key, operator, target, an empty value and a number of one byte.</summary>
     private const int SmallestCompare = 6;
@@ -66,6 +70,10 @@ internal static class CommandEncoding
             case DummyCommand:
                 writer.Byte((byte)CommandKind.Dummy);
                 break;
+            case ReplicatedBatch batch:
+                writer.Byte((byte)CommandKind.Replicated);
+                WriteBatch(writer, batch);
+                break;
             default:
                 throw new ArgumentException($"{command.GetType().Name} has no form in the log.", nameof(command));
         }
@@ -74,7 +82,7 @@ internal static class CommandEncoding
     public static CommandKind ReadKind(ref ByteReader reader)
     {
         byte kind = reader.Byte();
-        return (CommandKind)kind is >= CommandKind.Put and <= CommandKind.Dummy
+        return (CommandKind)kind is >= CommandKind.Put and <= CommandKind.Replicated
             ? (CommandKind)kind
             : throw reader.Corrupt($"unknown kind of command {kind}; a newer version may have written it");
     }
@@ -85,6 +93,7 @@ internal static class CommandEncoding
         CommandKind.Put => ReadPut(ref reader),
         CommandKind.DeleteRange => ReadDeleteRange(ref reader),
         CommandKind.Txn => new TxnCommand(ReadCompares(ref reader), ReadOperations(ref reader), ReadOperations(ref reader)),
+        CommandKind.Replicated => ReadBatch(ref reader),
         _ => new DummyCommand(),
     };
 
@@ -117,6 +126,34 @@ internal static class CommandEncoding
     {
         writer.Byte((byte)((wantPrevious ? Previous : 0) | (wantCount ? WithCount : 0)));
         KeyRangeEncoding.Write(writer, range);
+    }
+
+    private static void WriteBatch(ByteWriter writer, ReplicatedBatch batch)
+    {
+        batch.Incarnation.History.TryWriteBytes(writer.Take(HistoryBytes), bigEndian: true, out _);
+        writer.Varint(checked((ulong)batch.Incarnation.Number));
+        writer.Varint(checked((ulong)batch.Before));
+        writer.Varint((uint)batch.Commands.Length);
+        foreach (TableCommand command in batch.Commands)
+        {
+            if (command is ReplicatedBatch)
+                throw new ArgumentException("A replicated batch holds another one.", nameof(batch));
+            Write(writer, command);
+        }
+    }
+
+    private static ReplicatedBatch ReadBatch(ref ByteReader reader)
+    {
+        Incarnation incarnation = new(new Guid(reader.Fixed(HistoryBytes), bigEndian: true), reader.Natural());
+        long before = reader.Natural();
+        var commands = new TableCommand[reader.Count(smallest: 1)];
+        for (int i = 0; i < commands.Length; i++)
+        {
+            CommandKind kind = ReadKind(ref reader);
+            commands[i] = kind == CommandKind.Replicated ? throw reader.Corrupt("a replicated batch holds another one") : ReadBody(ref reader, kind);
+        }
+
+        return new ReplicatedBatch(incarnation, before, ImmutableCollectionsMarshal.AsImmutableArray(commands));
     }
 
     private static void WriteCompares(ByteWriter writer, ImmutableArray<Compare> compares)

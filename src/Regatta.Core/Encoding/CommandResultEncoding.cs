@@ -12,6 +12,7 @@ namespace Regatta.Core;
 /// delete range 2 [deleted] [n] n x record
 /// txn          3 [flags: 1 succeeded] [n] n x response
 /// dummy        4
+/// replicated   5 [flags: 1 applied]
 /// response     1 [previous] | 2 [deleted] [n] n x record | 3 [flags: 1 more] [count] [n] n x record
 /// previous     [flags: 1 there is one] [record]
 /// record       [key] [create revision] [mod revision] [version] [value]
@@ -53,6 +54,9 @@ public static class CommandResultEncoding
                 writer.Byte(txn.Succeeded ? Set : (byte)0);
                 WriteResponses(writer, txn.Responses);
                 break;
+            case ReplicatedResult replicated:
+                writer.Byte(replicated.IsApplied ? Set : (byte)0);
+                break;
         }
 
         return writer.Written.ToArray();
@@ -73,6 +77,7 @@ public static class CommandResultEncoding
             CommandKind.Put => new PutResult(revision, ReadPrevious(ref reader)),
             CommandKind.DeleteRange => new DeleteRangeResult(revision, reader.Natural(), ReadRecords(ref reader)),
             CommandKind.Txn => new TxnResult(revision, ReadFlag(ref reader), ReadResponses(ref reader)),
+            CommandKind.Replicated => new ReplicatedResult(revision, ReadFlag(ref reader)),
             _ => new DummyResult(revision),
         };
         return reader.Remaining == 0 ? result : throw reader.Corrupt($"{reader.Remaining} bytes are left behind the result");
@@ -84,6 +89,7 @@ public static class CommandResultEncoding
         DeleteRangeResult => CommandKind.DeleteRange,
         TxnResult => CommandKind.Txn,
         DummyResult => CommandKind.Dummy,
+        ReplicatedResult => CommandKind.Replicated,
         _ => throw new ArgumentException($"{result.GetType().Name} has no form between nodes.", nameof(result)),
     };
 

@@ -58,8 +58,8 @@ internal sealed class ViewRequests(ITableStore store)
         long revision = store.Applied.Revision;
         for (int i = 0; i < entries.Count; i++)
         {
-            // Each command gets a revision, see TableMachine.
-            revision += entries[i].IsConfiguration ? 0 : new EntryReader(entries[i].Payload).Count;
+            if (!entries[i].IsConfiguration)
+                revision = new EntryReader(entries[i].Payload).RevisionBehind(store.Applied.Incarnation, revision);
             if (revision >= due)
             {
                 entries.RemoveRange(i + 1, entries.Count - i - 1);
