@@ -37,7 +37,7 @@ internal static class CommandLine
 
     /// <param name="surroundings">What the commands act on.</param>
     /// <param name="withNodeOptions">
-    /// Whether `leader` needs its options: making them loads the node, which costs other commands more than all else they do.
+    /// Whether `leader` and `follower` need their options: making them loads the node, which costs other commands more than all else they do.
     /// </param>
     public static RootCommand Tree(Surroundings surroundings, bool withNodeOptions)
     {
@@ -45,10 +45,12 @@ internal static class CommandLine
         return new RootCommand("Regatta, a geo-distributed key-value store: run a node, and work with its tables.")
         {
             DevCommand.Create(surroundings),
-            withNodeOptions ? LeaderCommand.Create(surroundings) : new Command("leader", LeaderCommand.Description),
+            withNodeOptions ? NodeCommand.Create(NodeCommand.Leader, surroundings) : NodeCommand.Bare(NodeCommand.Leader),
+            withNodeOptions ? NodeCommand.Create(NodeCommand.Follower, surroundings) : NodeCommand.Bare(NodeCommand.Follower),
             KvCommands.Create(common, surroundings),
             TableCommands.Create(common, surroundings),
             ClusterCommands.Create(common, surroundings),
+            SiteCommands.Create(common, surroundings),
             VersionCommand.Create(surroundings),
             CompletionCommand.Create(surroundings),
             DocsCommand.Create(surroundings),
@@ -56,7 +58,7 @@ internal static class CommandLine
     }
 
     private static bool NeedsNodeOptions(string[] arguments) =>
-        arguments.Length > 0 && (arguments[0] is "leader" or "docs" || arguments[0].StartsWith("[suggest", StringComparison.Ordinal));
+        arguments.Length > 0 && (arguments[0] is NodeCommand.Leader or NodeCommand.Follower or "docs" || arguments[0].StartsWith("[suggest", StringComparison.Ordinal));
 
     private static int Refuse(string[] arguments, ParseResult parsed, Surroundings surroundings)
     {

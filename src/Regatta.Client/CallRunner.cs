@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Grpc.Core;
+using Regatta.Protocol.Channels;
 
 namespace Regatta.Client;
 
@@ -9,7 +10,15 @@ namespace Regatta.Client;
 /// </summary>
 internal sealed class CallRunner(ClientOptions options) : IDisposable
 {
-    private readonly EndpointSet _endpoints = new(options);
+    private readonly ChannelSet _endpoints = new([.. options.Endpoints.Select(static endpoint => endpoint.Url)], new ChannelSettings
+    {
+        ConnectTimeout = options.ConnectTimeout,
+        PingDelay = TimeSpan.FromSeconds(30),
+        PingTimeout = TimeSpan.FromSeconds(10),
+        MaxReceiveBytes = options.MaxReceiveBytes,
+        Clock = options.Clock,
+    });
+
     private readonly Metadata? _credentials = options.Token.Length > 0 ? new Metadata { { "authorization", "Bearer " + options.Token } } : null;
 
     public Task<TReply> ReadAsync<TReply>(Func<CallInvoker, CallOptions, AsyncUnaryCall<TReply>> call, CancellationToken token) =>
@@ -27,7 +36,7 @@ internal sealed class CallRunner(ClientOptions options) : IDisposable
     {
         for (int attempt = 1; ; attempt++)
         {
-            Route route = _endpoints.Current;
+            ChannelRoute route = _endpoints.Current;
             using CancellationTokenSource idle = CancellationTokenSource.CreateLinkedTokenSource(token);
             using AsyncServerStreamingCall<TReply> stream = call(route.Invoker, new CallOptions(_credentials, cancellationToken: idle.Token));
             for (bool started = false; ; started = true)
@@ -49,7 +58,7 @@ internal sealed class CallRunner(ClientOptions options) : IDisposable
         CallOptions callOptions = new(_credentials, (options.Clock.GetUtcNow() + options.Timeout).UtcDateTime, token);
         for (int attempt = 1; ; attempt++)
         {
-            Route route = _endpoints.Current;
+            ChannelRoute route = _endpoints.Current;
             try
             {
                 using AsyncUnaryCall<TReply> running = call(route.Invoker, callOptions);
@@ -63,11 +72,11 @@ internal sealed class CallRunner(ClientOptions options) : IDisposable
             {
                 _endpoints.Leave(route);
                 if (attempt >= _endpoints.Count)
-                    throw Failure.Of(e, route.Endpoint, isWrite);
+                    throw Failure.Of(e, options.Endpoints[route.Index], isWrite);
             }
             catch (RpcException e)
             {
-                throw Failure.Of(e, route.Endpoint, isWrite);
+                throw Failure.Of(e, options.Endpoints[route.Index], isWrite);
             }
         }
     }
@@ -80,7 +89,7 @@ internal sealed class CallRunner(ClientOptions options) : IDisposable
     }
 
     private async Task<Step> NextAsync<TReply>(
-        AsyncServerStreamingCall<TReply> stream, CancellationTokenSource idle, Route route, bool mayFailOver, CancellationToken token)
+        AsyncServerStreamingCall<TReply> stream, CancellationTokenSource idle, ChannelRoute route, bool mayFailOver, CancellationToken token)
     {
         try
         {
@@ -96,7 +105,7 @@ internal sealed class CallRunner(ClientOptions options) : IDisposable
         }
         catch (RpcException e) when (e.StatusCode == StatusCode.Cancelled && idle.IsCancellationRequested)
         {
-            throw Failure.Of(new RpcException(new Status(StatusCode.DeadlineExceeded, "")), route.Endpoint, isWrite: false);
+            throw Failure.Of(new RpcException(new Status(StatusCode.DeadlineExceeded, "")), options.Endpoints[route.Index], isWrite: false);
         }
         catch (RpcException e) when (mayFailOver && MayMoveOn(e, isWrite: false))
         {
@@ -105,9 +114,9 @@ internal sealed class CallRunner(ClientOptions options) : IDisposable
         }
         catch (RpcException e)
         {
-            throw Failure.Of(e, route.Endpoint, isWrite: false);
+            throw Failure.Of(e, options.Endpoints[route.Index], isWrite: false);
         }
     }
 
-    private static bool MayMoveOn(RpcException e, bool isWrite) => Failure.NeverSent(e) || (!isWrite && Failure.IsUnavailable(e));
+    private static bool MayMoveOn(RpcException e, bool isWrite) => BrokenCall.NeverSent(e) || (!isWrite && Failure.IsUnavailable(e));
 }

@@ -1,26 +1,22 @@
-using System.Net.Sockets;
 using Grpc.Core;
+using Regatta.Protocol.Channels;
 
 namespace Regatta.Client;
 
 /// <summary>Reads from what gRPC reports whether anything may have happened, and says it in words.</summary>
 internal static class Failure
 {
-    /// <summary>The request never left this process: trying another node is safe even for a write.</summary>
-    public static bool NeverSent(RpcException e) =>
-        e.Status.DebugException is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError };
-
     /// <summary>
     /// The node, or the way to it, does not work just now. A connection that breaks early in its life comes as INTERNAL from the library; its
     /// cause tells.
     /// </summary>
     public static bool IsUnavailable(RpcException e) =>
         e.StatusCode == StatusCode.Unavailable
-        || (e.StatusCode == StatusCode.Internal && e.Status.DebugException is HttpRequestException or IOException);
+        || (e.StatusCode == StatusCode.Internal && BrokenCall.Broke(e));
 
     public static RegattaException Of(RpcException e, Endpoint endpoint, bool isWrite)
     {
-        if (NeverSent(e))
+        if (BrokenCall.NeverSent(e))
             return Unreachable(e, endpoint);
         return e.StatusCode switch
         {
@@ -35,12 +31,12 @@ internal static class Failure
     }
 
     private static RegattaException Unreachable(RpcException e, Endpoint endpoint) => new(
-        FailureKind.Unreachable, e.StatusCode, $"no node answers at {endpoint} ({Cause(e)})", "is a node running there, and is the address right?", e);
+        FailureKind.Unreachable, e.StatusCode, $"no node answers at {endpoint} ({BrokenCall.Cause(e)})", "is a node running there, and is the address right?", e);
 
     private static string Detail(RpcException e) => e switch
     {
         { StatusCode: StatusCode.DeadlineExceeded, Status.Detail: "" or "Deadline Exceeded" } => "no answer came in time",
-        { Status.DebugException: { } cause } => $"the connection broke ({Innermost(cause).Message})",
+        _ when BrokenCall.Cause(e) is { } cause => $"the connection broke ({cause})",
         { Status.Detail: { Length: > 0 } detail } => detail,
         _ => $"the node answered {e.StatusCode} without a reason",
     };
@@ -53,23 +49,4 @@ internal static class Failure
         StatusCode.Unauthenticated or StatusCode.PermissionDenied => "give the token that the node was started with",
         _ => "",
     };
-
-    private static string Cause(RpcException e) => Innermost(e.Status.DebugException!) switch
-    {
-        SocketException socket => socket.SocketErrorCode switch
-        {
-            SocketError.ConnectionRefused => "connection refused",
-            SocketError.TimedOut => "no connection in time",
-            SocketError.HostNotFound or SocketError.NoData or SocketError.TryAgain => "unknown host",
-            _ => socket.Message,
-        },
-        Exception other => other.Message,
-    };
-
-    private static Exception Innermost(Exception e)
-    {
-        while (e.InnerException is { } inner)
-            e = inner;
-        return e;
-    }
 }

@@ -27,4 +27,8 @@ public sealed class SiteCalls
         TableHashRequest request = new() { Table = ByteString.CopyFromUtf8(table), Revision = revision };
         return _runner.ReadAsync((invoker, options) => new Site.SiteClient(invoker).TableHashAsync(request, options), token);
     }
+
+    /// <summary>How the tables of a follower site follow the leader site.</summary>
+    public Task<FollowingResponse> FollowingAsync(CancellationToken token) =>
+        _runner.ReadAsync(static (invoker, options) => new Site.SiteClient(invoker).FollowingAsync(new FollowingRequest(), options), token);
 }

@@ -1,10 +1,15 @@
+using System.Collections.Immutable;
 using Google.Protobuf;
 using Regatta.Core;
 using Regatta.Protocol.Mvcc;
+using WireCompare = Regatta.Protocol.Mvcc.Compare;
 
 namespace Regatta.Replication;
 
-/// <summary>Commands of the changelog as messages of the wire. Byte strings wrap the memory they get: nothing is copied before serialization.</summary>
+/// <summary>
+/// Commands as messages of the wire, and back. Byte strings wrap the memory they get, and keys and values are slices of the message: nothing is copied. Pure and
+/// thread-safe.
+/// </summary>
 public static class CommandMessages
 {
     private static readonly ByteString FromHereOn = ByteString.CopyFrom(0);
@@ -33,6 +38,45 @@ public static class CommandMessages
 
         return message;
     }
+
+    /// <summary>A command of a leader site, ours or of the Go project, whose commands are requests and not effects.</summary>
+    /// <exception cref="InvalidDataException">The message is of a kind that leader sites do not send, or lacks what its kind needs.</exception>
+    public static TableCommand Read(Command message)
+    {
+        ArgumentNullException.ThrowIfNull(message);
+        switch (message)
+        {
+            case { Type: Command.Types.CommandType.Dummy }:
+                return new DummyCommand();
+            case { Type: Command.Types.CommandType.Put, Kv: { } pair }:
+                return new PutCommand(pair.Key.Memory, pair.Value.Memory, WantPrevious: false);
+            case { Type: Command.Types.CommandType.Delete, Kv: { } pair }:
+                return new DeleteRangeCommand(Range(pair.Key, message), WantPrevious: false, WantCount: false);
+            case { Type: Command.Types.CommandType.PutBatch, Batch: var batch }:
+                return Always(batch.Select(static pair => new TxnOp.Put(pair.Key.Memory, pair.Value.Memory, WantPrevious: false)));
+            case { Type: Command.Types.CommandType.DeleteBatch, Batch: var batch }:
+                return Always(batch.Select(static pair => new TxnOp.DeleteRange(KeyRange.Single(pair.Key.Memory), WantPrevious: false, WantCount: false)));
+            case { Type: Command.Types.CommandType.Txn, Txn: { } txn }:
+                return new TxnCommand([.. txn.Compare.Where(IsKnown).Select(WireOperations.Compare)], Operations(txn.Success), Operations(txn.Failure));
+            default:
+                throw new InvalidDataException($"the command is of kind {message.Type}, or lacks what that kind needs; a leader site sends no such command");
+        }
+    }
+
+    // Unlike in requests it is presence that makes a range.
+    private static KeyRange Range(ByteString key, Command message) =>
+        !message.HasRangeEnd ? KeyRange.Single(key.Memory)
+        : message.RangeEnd == FromHereOn ? KeyRange.From(key.Memory)
+        : KeyRange.Interval(key.Memory, message.RangeEnd.Memory);
+
+    private static TxnCommand Always(IEnumerable<TxnOp> operations) => new([], [.. operations], []);
+
+    private static ImmutableArray<TxnOp> Operations(IEnumerable<RequestOp> operations) =>
+        [.. operations.Select(static operation => WireOperations.Operation(operation) ?? throw new InvalidDataException("a transaction of the leader site has an operation of an unknown kind"))];
+
+    // To the Go project a target that it does not know holds.
+    private static bool IsKnown(WireCompare compare) => compare.TargetUnionCase != WireCompare.TargetUnionOneofCase.None
+        || compare.Target == WireCompare.Types.CompareTarget.Value;
 
     private static RequestOp Operation(TxnOp operation) => operation switch
     {

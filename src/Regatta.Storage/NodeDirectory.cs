@@ -32,7 +32,7 @@ public sealed class NodeDirectory : IDisposable
     /// <summary>Full path of the directory.</summary>
     public string Root { get; }
 
-    /// <summary>As stored; changed by <see cref="Join"/> and <see cref="Admit"/> alone.</summary>
+    /// <summary>As stored; changed by <see cref="Found"/>, <see cref="Join"/> and <see cref="Admit"/> alone.</summary>
     public NodeIdentity Identity => Volatile.Read(ref _identity);
 
     /// <summary>This start made the directory: nothing was ever stored in it.</summary>
@@ -87,7 +87,8 @@ public sealed class NodeDirectory : IDisposable
     }
 
     /// <summary>
-    /// Opens the directory of one of several nodes of a site. At its first start it belongs to no site yet: that comes with <see cref="Join"/>. Its store id is
+    /// Opens the directory of a node that learns from others which site it belongs to. At its first start it belongs to none: that comes with <see cref="Join"/> or
+    /// <see cref="Found"/>. Its store id is
     /// written before anybody hears of it, so that a new start is still the same store.
     /// </summary>
     /// <exception cref="StorageRefusedException">In use, or of another node or role.</exception>
@@ -95,12 +96,18 @@ public sealed class NodeDirectory : IDisposable
     public static NodeDirectory OpenInSite(string path, NodeRole role, long nodeId) =>
         Open(path, role, nodeId, null, static (role, nodeId) => new NodeIdentity(role, nodeId, Guid.Empty, Guid.NewGuid(), NodeStanding.New, []));
 
+    /// <summary>The directory is the only one of its site; durable when it returns. To be called once, by one thread, in place of <see cref="Join"/>.</summary>
+    public void Found(Guid history)
+    {
+        ThrowUnlessNew();
+        Write(Identity with { History = history, Standing = NodeStanding.Member });
+    }
+
     /// <summary>The directory's site is known now; durable when it returns. To be called once, by one thread.</summary>
     /// <param name="founders">The stores that were there when the site was founded: if this one is not among them, it is in the place of one that was lost.</param>
     public void Join(Guid history, ImmutableArray<Guid> founders)
     {
-        if (Identity.Standing != NodeStanding.New)
-            throw new InvalidOperationException($"{Root} belongs to history {Identity.History:N} already.");
+        ThrowUnlessNew();
         Write(Identity with
         {
             History = history,
@@ -118,6 +125,12 @@ public sealed class NodeDirectory : IDisposable
 
     /// <summary>Gives the lock up. Everything below must be closed before.</summary>
     public void Dispose() => _lock.Dispose();
+
+    private void ThrowUnlessNew()
+    {
+        if (Identity.Standing != NodeStanding.New)
+            throw new InvalidOperationException($"{Root} belongs to history {Identity.History:N} already.");
+    }
 
     private static string IdentityPath(string root) => Path.Combine(root, "node.json");
 

@@ -12,7 +12,7 @@ open Microsoft.Extensions.Logging.Abstractions
 open Regatta.Cli
 open Regatta.Node
 
-let private options nodes port = DevCommand.Options("/data", nodes, port, "ERROR") |> List.ofArray
+let private options nodes port = DevCommand.Options("/data", DevSize(nodes, 1), port, "ERROR") |> List.ofArray
 
 let private layout =
     testList

@@ -29,8 +29,7 @@ type private Leader(script: Command list) =
             states.Add(table.Content, table.Applied.Chain)
 
             for struct (_, part, record) in table.Memory.Changes table.Applied.Revision do
-                if part = 0 then
-                    sent.Add((ChangeCodec.Read(ReadOnlyMemory record)).ToCommand())
+                if part = 0 then sent.Add((ChangeCodec.Read(ReadOnlyMemory record)).ToCommand())
 
     member _.Revision = table.Applied.Revision
     member _.State(revision: int64) = states[int revision]
@@ -65,7 +64,7 @@ let private deliver (leader: Leader) (follower: TableUnderTest) delivery =
     let commands = leader.Batch(delivery.Before, delivery.Count)
     let before = follower.Applied.Revision
     let follows = delivery.IsOurs && delivery.Before = before
-    let result = wanted<ReplicatedResult> (follower.One(batchOf life delivery.Before commands))
+    let result = wanted<ReplicatedResult>(follower.One(batchOf life delivery.Before commands))
     Expect.equal result.IsApplied follows $"{delivery} at revision {before}"
     Expect.equal result.Revision follower.Applied.Revision "the revision that it tells"
     Expect.equal follower.Applied.Revision (if follows then before + int64 (Seq.length commands) else before) "the revision"
@@ -98,24 +97,23 @@ let private history =
       testCase "is skipped where only the history's id differs" (fun () ->
           let follower = TableUnderTest()
           let elsewhere = Incarnation(Guid "00000000-0000-0000-0000-000000000001", incarnation.Number)
-          let result = wanted<ReplicatedResult> (follower.One(batchOf elsewhere 0L [ put "a" "1" ]))
+          let result = wanted<ReplicatedResult>(follower.One(batchOf elsewhere 0L [ put "a" "1" ]))
           Expect.isFalse result.IsApplied "applied"
           Expect.isEmpty follower.Content "content") ]
 
 let private oneOfEach () =
-    batch
-        300L
-        [ put "key" "value"
-          delete (interval "a" "b")
-          txn [] [ putOp "k" "v"; deleteOp (single "l") ] []
-          DummyCommand() ]
+    batch 300L [ put "key" "value"; delete (interval "a" "b"); txn [] [ putOp "k" "v"; deleteOp (single "l") ] []; DummyCommand() ]
 
 let private encoding =
     [ testCase "comes back as it was sent, in the size that was measured" (fun () ->
           let whole = payload [ oneOfEach () ]
           Expect.sequenceEqual ((payload (Decoded.entry whole)).ToArray()) (whole.ToArray()) "read and written again"
           Expect.equal (EntryWriter.Measure(oneOfEach ())) (int64 (whole.Length - EntryWriter.HeaderBytes)) "the measure"
-          Expect.sequenceEqual ((ProposalEncoding.Encode(ProposalEncoding.Decode(ProposalEncoding.Encode(oneOfEach ())))).ToArray()) ((ProposalEncoding.Encode(oneOfEach ())).ToArray()) "as a proposal"
+
+          Expect.sequenceEqual
+              ((ProposalEncoding.Encode(ProposalEncoding.Decode(ProposalEncoding.Encode(oneOfEach ())))).ToArray())
+              ((ProposalEncoding.Encode(oneOfEach ())).ToArray())
+              "as a proposal"
 
           match Decoded.entry whole with
           | [ :? ReplicatedBatch as back ] ->
@@ -153,11 +151,13 @@ let private revisions =
               for entry in List.chunkBySize 4 deliveries do
                   let commands =
                       [ for delivery in entry do
-                            batchOf (if delivery.IsOurs then incarnation else otherLife) delivery.Before (leader.Batch(delivery.Before, delivery.Count))
+                            batchOf
+                                (if delivery.IsOurs then incarnation else otherLife)
+                                delivery.Before
+                                (leader.Batch(delivery.Before, delivery.Count))
                             :> TableCommand
 
-                            if delivery.Count = 5 then
-                                put "plain" "too" ]
+                            if delivery.Count = 5 then put "plain" "too" ]
 
                   let mutable reader = EntryReader(payload commands)
                   let foretold = reader.RevisionBehind(incarnation, follower.Applied.Revision)

@@ -50,6 +50,7 @@ let serviceOf site (node: RunningNode) =
     SiteService(
         site,
         TableComparison(site, TimeProvider.System),
+        node.Node.Following,
         node.Node.Served,
         CallDeadlines(TimeSpan.FromSeconds 30.0, TimeProvider.System)
     )

@@ -16,6 +16,7 @@ open Regatta.Node
 open Regatta.Protocol.Compression
 open Regatta.Protocol.Replication
 open Regatta.Protocol.V1
+open Regatta.Storage
 
 /// What a node has logged.
 type Logged = { Level: LogLevel; Category: string; Message: string }
@@ -140,8 +141,10 @@ type RunningNode(node: RegattaNode, host: FaultyHost, loggers: RecordingLoggers)
             )
 
 module Nodes =
-    let outcome (settings: (string * string) list) =
-        OptionCatalog.Apply(NodeOptions(), settings |> List.map (fun (name, text) -> KeyValuePair(name, text)))
+    let outcomeAs role (settings: (string * string) list) =
+        OptionCatalog.Apply(NodeOptions(Role = role), settings |> List.map (fun (name, text) -> KeyValuePair(name, text)))
+
+    let outcome settings = outcomeAs NodeRole.Leader settings
 
     let defaults (directory: string) =
         [ "data-dir", directory
@@ -151,14 +154,16 @@ module Nodes =
           "disk.low-water-bytes", "0" ]
 
     /// Defaults, with ports chosen by the system.
-    let options (directory: string) (settings: (string * string) list) =
-        let outcome = outcome (defaults directory @ settings)
+    let optionsAs role (directory: string) (settings: (string * string) list) =
+        let outcome = outcomeAs role (defaults directory @ settings)
 
         match outcome.Options with
         | null -> failwith (String.Join("; ", outcome.Errors))
         | options -> options
 
-    let startWith (prepare: FaultyHost -> unit) (directory: string) (settings: (string * string) list) =
+    let options directory settings = optionsAs NodeRole.Leader directory settings
+
+    let startAs role (prepare: FaultyHost -> unit) (directory: string) (settings: (string * string) list) =
         task {
             let loggers = new RecordingLoggers()
             let mutable host = None
@@ -173,10 +178,13 @@ module Nodes =
                         return faulty :> Regatta.Raft.IGroupHost
                     })
 
-            let! node = RegattaNode.StartAsync(options directory settings, opening, loggers, TimeProvider.System, CancellationToken.None)
+            let! node =
+                RegattaNode.StartAsync(optionsAs role directory settings, opening, loggers, TimeProvider.System, CancellationToken.None)
+
             return new RunningNode(node, host.Value, loggers)
         }
 
+    let startWith prepare directory settings = startAs NodeRole.Leader prepare directory settings
     let start (directory: string) (settings: (string * string) list) = startWith ignore directory settings
 
     /// A node of its own for one test.

@@ -82,6 +82,15 @@ let private refused =
       "api.address",
       "http://example.org:1",
       "api.address must be http://ADDRESS:PORT with a numeric address or localhost, such as http://127.0.0.1:8443, not \"http://example.org:1\""
+      "replication.leader-address",
+      "https://a:1",
+      "replication.leader-address asks for TLS with \"https://a:1\", which this version cannot do yet; use http://, not \"https://a:1\""
+      "replication.leader-address",
+      "http://a:1,b:2",
+      "replication.leader-address must be a list of http://HOST:PORT separated by commas; \"b:2\" is none, not \"http://a:1,b:2\""
+      "replication.leader-address",
+      "http://a:1",
+      "replication.leader-address is for the nodes of a follower site, and this is one of the leader site; start it with `regatta follower`, or leave the option out"
       "log-level", "loud", "log-level must be DEBUG, INFO, WARN or ERROR, not \"loud\""
       "tables.enabled", "yes", "tables.enabled must be true or false, not \"yes\""
       "raft.initial-members",
@@ -166,6 +175,7 @@ let tests =
                             "address", "http://127.0.0.1:1"
                             "level", "ERROR"
                             "list", "x,y"
+                            "urls", "http://a:1,http://b:2"
                             "members", "1=h:1" ]
 
                   for option in OptionCatalog.All do
@@ -202,6 +212,24 @@ let tests =
 
                   applied [ "raft.initial-members", "1=a:0"; "raft.address", "127.0.0.1:0" ] |> ignore
                   applied [ "raft.initial-members", "1=10.0.0.1:1,2=b:1,3=c:1"; "raft.address", "0.0.0.0:1" ] |> ignore
+              }
+
+          yield
+              test "a node of a follower site must know the leader site, and gets its tables from there" {
+                  let problems settings =
+                      (Nodes.outcomeAs Regatta.Storage.NodeRole.Follower ([ "data-dir", "/data" ] @ settings)).Errors |> List.ofSeq
+
+                  Expect.equal
+                      (problems [])
+                      [ "replication.leader-address must be set: the replication addresses of the leader site's nodes, such as http://10.0.0.1:8444" ]
+                      "none given"
+
+                  Expect.equal
+                      (problems [ "replication.leader-address", "http://a:1"; "tables.names", "t" ])
+                      [ "tables.names is for the leader site: a follower site has the tables that the leader site has" ]
+                      "tables of its own"
+
+                  Expect.isEmpty (problems [ "replication.leader-address", "http://a:1,http://[::1]:2" ]) "two nodes"
               }
 
           yield

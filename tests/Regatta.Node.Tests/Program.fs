@@ -24,7 +24,8 @@ let main argv =
               ReflectionTests.tests
               SiteTests.tests
               TableHashTests.tests
-              ReplicationTests.tests ]
+              ReplicationTests.tests
+              FollowerTests.tests ]
 
     let code = TestEntry.run all argv
     SharedNodes.stop().GetAwaiter().GetResult()

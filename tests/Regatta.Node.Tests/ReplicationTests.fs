@@ -127,12 +127,14 @@ let private applyAll (copy: Copy) (messages: ReplicateResponse list) =
                 copy.Apply command
         | _ -> ()
 
-let private error (messages: ReplicateResponse list) =
+let private refusal (messages: ReplicateResponse list) =
     match messages with
     | [ only ] ->
         Expect.equal only.ResponseCase ReplicateResponse.ResponseOneofCase.ErrorResponse "a message, not a status"
-        only.ErrorResponse
+        only
     | other -> failtestf "%d messages" other.Length
+
+let private error messages = (refusal messages).ErrorResponse
 
 /// The keys `k0` to `k7`, so that ranges and transactions meet.
 let private randomWrite (draw: Random) (node: RunningNode) =
@@ -316,8 +318,8 @@ let private knowing (table: string) revision (node: RunningNode) =
         // Any history that is not the table's gets the table's in the answer.
         let request = ReplicateRequest(Table = Bytes.text table, LeaderIndex = uint64 revision + 1UL, HistoryId = Bytes.ofLength 16)
         let! answer = pull node request
-        let ours = error answer
-        Expect.equal ours.Error ReplicateError.Diverged "another history"
+        let ours = refusal answer
+        Expect.equal ours.ErrorResponse.Error ReplicateError.Diverged "another history"
 
         return
             ReplicateRequest(
@@ -368,8 +370,8 @@ let private fencing =
                   let! _ = node.Create "t"
                   let! _ = node.Put("t", "k", "v")
                   let! messages = pull node before
-                  let told = error messages
-                  Expect.equal told.Error ReplicateError.Diverged "not the same life"
+                  let told = refusal messages
+                  Expect.equal told.ErrorResponse.Error ReplicateError.Diverged "not the same life"
                   Expect.equal told.HistoryId before.HistoryId "of the same history"
                   Expect.isGreaterThan told.Incarnation before.Incarnation "a later one"
               }))

@@ -103,7 +103,14 @@ let private messages =
         "105 chainHash bytes"
         "106 lastLogIndex uint64"
         "107 firstLogIndex uint64"
-        "108 durableIndex uint64" ]
+        "108 durableIndex uint64"
+        "109 following regatta.v1.Following" ]
+      "regatta.v1.Following",
+      [ "1 state regatta.v1.Following.State"
+        "2 reason string"
+        "3 leader_revision uint64"
+        "4 behind_ms uint64"
+        "5 node_id uint64" ]
       "regatta.v1.CreateTableRequest", [ "1 name string"; "5 config google.protobuf.Struct" ]
       "regatta.v1.CreateTableResponse", [ "1 id string" ]
       "regatta.v1.DeleteTableRequest", [ "1 name string" ]
@@ -117,9 +124,13 @@ let private messages =
       "regatta.v1ext.TableHashRequest", [ "1 table bytes"; "2 revision uint64" ]
       "regatta.v1ext.TableHashResponse", [ "1 header regatta.v1.ResponseHeader"; "2 nodes repeated regatta.v1ext.NodeHash" ]
       "regatta.v1ext.NodeHash", [ "1 node_id uint64"; "2 revision uint64"; "3 hash bytes"; "4 chain_hash bytes"; "5 error string" ]
+      "regatta.v1ext.FollowingRequest", []
+      "regatta.v1ext.FollowingResponse",
+      [ "1 is_follower bool"; "2 leader_addresses repeated string"; "3 tables repeated regatta.v1ext.FollowedTable" ]
+      "regatta.v1ext.FollowedTable", [ "1 name string"; "2 revision uint64"; "3 following regatta.v1.Following" ]
 
       "replication.v1.MetadataRequest", []
-      "replication.v1.MetadataResponse", [ "1 tables repeated replication.v1.Table" ]
+      "replication.v1.MetadataResponse", [ "1 tables repeated replication.v1.Table"; "100 history_id bytes" ]
       "replication.v1.Table", [ "1 name string"; "2 type replication.v1.Table.Type" ]
       "replication.v1.SnapshotRequest", [ "1 table bytes" ]
       "replication.v1.SnapshotChunk", [ "1 data bytes"; "2 len uint64"; "3 index uint64" ]
@@ -133,10 +144,12 @@ let private messages =
       "replication.v1.ReplicateResponse",
       [ "1 commands_response oneof response replication.v1.ReplicateCommandsResponse"
         "2 error_response oneof response replication.v1.ReplicateErrResponse"
-        "8 leader_index uint64" ]
+        "8 leader_index uint64"
+        "100 history_id bytes"
+        "101 incarnation uint64" ]
       "replication.v1.ReplicateCommandsResponse", [ "1 commands repeated replication.v1.ReplicateCommand" ]
       "replication.v1.ReplicateCommand", [ "1 leader_index uint64"; "2 command mvcc.v1.Command" ]
-      "replication.v1.ReplicateErrResponse", [ "1 error replication.v1.ReplicateError"; "100 history_id bytes"; "101 incarnation uint64" ]
+      "replication.v1.ReplicateErrResponse", [ "1 error replication.v1.ReplicateError" ]
 
       "maintenance.v1.BackupRequest", [ "1 table bytes" ]
       "maintenance.v1.RestoreMessage", [ "1 info oneof data maintenance.v1.RestoreInfo"; "2 chunk oneof data replication.v1.SnapshotChunk" ]
@@ -146,7 +159,16 @@ let private messages =
       "maintenance.v1.ResetResponse", [] ]
 
 let private enums =
-    [ "mvcc.v1.Compare.CompareResult", [ "0 EQUAL"; "1 GREATER"; "2 LESS"; "3 NOT_EQUAL" ]
+    [ "regatta.v1.Following.State",
+      [ "0 ELSEWHERE"
+        "1 FOLLOWING"
+        "2 CATCHING_UP"
+        "3 SNAPSHOT_NEEDED"
+        "4 LEADER_BEHIND"
+        "5 FENCED"
+        "6 LEADER_UNREACHABLE"
+        "7 REFUSED" ]
+      "mvcc.v1.Compare.CompareResult", [ "0 EQUAL"; "1 GREATER"; "2 LESS"; "3 NOT_EQUAL" ]
       "mvcc.v1.Compare.CompareTarget", [ "0 VALUE"; "100 VERSION"; "101 CREATE"; "102 MOD" ]
       "mvcc.v1.Command.CommandType", [ "0 PUT"; "1 DELETE"; "2 DUMMY"; "3 PUT_BATCH"; "4 DELETE_BATCH"; "5 TXN"; "6 SEQUENCE" ]
       "regatta.v1.Consistency", [ "0 LOCAL"; "1 SITE"; "2 GLOBAL" ]
@@ -169,7 +191,8 @@ let private services =
         "List(regatta.v1.ListTablesRequest) -> regatta.v1.ListTablesResponse" ]
       "regatta.v1ext.Site",
       [ "MoveLeader(regatta.v1ext.MoveLeaderRequest) -> regatta.v1ext.MoveLeaderResponse"
-        "TableHash(regatta.v1ext.TableHashRequest) -> regatta.v1ext.TableHashResponse" ]
+        "TableHash(regatta.v1ext.TableHashRequest) -> regatta.v1ext.TableHashResponse"
+        "Following(regatta.v1ext.FollowingRequest) -> regatta.v1ext.FollowingResponse" ]
       "replication.v1.Metadata", [ "Get(replication.v1.MetadataRequest) -> replication.v1.MetadataResponse" ]
       "replication.v1.Snapshot", [ "Stream(replication.v1.SnapshotRequest) -> stream replication.v1.SnapshotChunk" ]
       "replication.v1.Log", [ "Replicate(replication.v1.ReplicateRequest) -> stream replication.v1.ReplicateResponse" ]

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Regatta.Node;
+using Regatta.Storage;
 
 namespace Regatta.Cli;
 
@@ -11,14 +12,16 @@ internal static class DevCommand
     /// <summary>Nodes of a site unless --nodes says otherwise.</summary>
     public const int DefaultNodes = 3;
 
+    private const int MostSites = 10;
+
     public static Command Create(Surroundings surroundings)
     {
-        Option<int> nodes = new("--nodes") { Description = "Nodes of the site: 1, 3 or 5.", HelpName = "N", DefaultValueFactory = _ => DefaultNodes };
-        Option<int> sites = new("--sites") { Description = "Sites. This version runs 1.", HelpName = "S", DefaultValueFactory = _ => 1 };
+        Option<int> nodes = new("--nodes") { Description = "Nodes of the leader site: 1, 3 or 5.", HelpName = "N", DefaultValueFactory = _ => DefaultNodes };
+        Option<int> sites = new("--sites") { Description = "Sites: the leader site, and follower sites of one node each; 1 to 10.", HelpName = "S", DefaultValueFactory = _ => 1 };
         Option<int> port = new("--base-port")
         {
-            Description = "P: clients connect to P, replication is P+1, peers P+2, health and metrics P+3; the second node begins at P+10, and so on. "
-                + "0: free ports.",
+            Description = "P: clients connect to P, replication is P+1, peers P+2, health and metrics P+3; the second node begins at P+10, the second site at P+100, "
+                + "and so on. 0: free ports.",
             HelpName = "P",
             DefaultValueFactory = _ => DevPorts.Default,
         };
@@ -34,16 +37,17 @@ internal static class DevCommand
             DefaultValueFactory = _ => "WARN",
         };
         Command command = new("dev",
-            "Run a site for development in one process on 127.0.0.1, until Ctrl-C or SIGTERM. It makes a table `default` and prints `ready` when "
-                + "every table accepts writes on every node. A node that fails ends the process.")
+            "Run a leader site for development, and follower sites if wanted, in one process on 127.0.0.1, until Ctrl-C or SIGTERM. It makes a table `default` and prints "
+                + "`ready` when every table accepts writes on every node. A node that fails ends the process.")
         {
             nodes, sites, port, directory, level,
         };
         command.SetAction((parsed, token) =>
         {
-            RefuseMany(parsed.GetValue(nodes), parsed.GetValue(sites));
+            DevSize size = new(parsed.GetValue(nodes), parsed.GetValue(sites));
+            RefuseMany(size);
             string root = parsed.GetValue(directory) ?? DefaultDirectory(surroundings.Environment);
-            NodeOptions[] options = Options(root, parsed.GetValue(nodes), parsed.GetValue(port), parsed.GetValue(level)!);
+            NodeOptions[] options = Options(root, size, parsed.GetValue(port), parsed.GetValue(level)!);
             return NodeRun.RunAsync(options, surroundings, Hints, token);
         });
         return command;
@@ -65,49 +69,59 @@ internal static class DevCommand
         return Path.Combine(state, "regatta", "dev");
     }
 
-    /// <summary>The options of every node of the leader site.</summary>
+    /// <summary>The options of every node, those of the leader site first.</summary>
     /// <param name="root">The directory of all sites and nodes.</param>
     /// <param name="port">The client port of the first node; 0 for free ports.</param>
     /// <param name="level">As in the option log-level.</param>
-    public static NodeOptions[] Options(string root, int nodes, int port, string level)
+    public static NodeOptions[] Options(string root, DevSize size, int port, string level)
     {
-        DevPorts ports = DevPorts.From(port, nodes);
-        string members = string.Join(',', Enumerable.Range(1, nodes).Select(node => $"{node}={ports.PeerAddress(node)}"));
-        return [.. Enumerable.Range(1, nodes).Select(node => Options(Path.GetFullPath(root), node, ports, members, level))];
+        DevPorts ports = DevPorts.From(port, size);
+        return [.. size.All.Select(place => Options(Path.GetFullPath(root), place.Site, place.Node, size, ports, level))];
     }
 
-    private static NodeOptions Options(string root, int node, DevPorts ports, string members, string level)
+    private static NodeOptions Options(string root, int site, int node, DevSize size, DevPorts ports, string level)
     {
+        string name = size.Sites > 1 ? $"site-{site}-node-{node}" : "";
+        string members = string.Join(',', Enumerable.Range(1, site == 0 ? size.Nodes : 1).Select(member => $"{member}={ports.PeerAddress(site, member)}"));
+        string leaders = string.Join(',', Enumerable.Range(1, size.Nodes).Select(member => ports.ReplicationUrl(0, member)));
+        KeyValuePair<string, string> ofSite = site == 0 ? new("tables.names", Table) : new("replication.leader-address", leaders);
         OptionsOutcome outcome = OptionCatalog.Apply(
-            new NodeOptions(),
+            new NodeOptions { Role = site == 0 ? NodeRole.Leader : NodeRole.Follower },
             [
-                new("data-dir", Path.Combine(root, "site-0", $"node-{node}")),
+                new("data-dir", Path.Combine(root, $"site-{site}", $"node-{node}")),
                 new("log-level", level),
-                new("tables.names", Table),
-                new("api.address", ports.ClientUrl(node)),
-                new("replication.address", ports.ReplicationUrl(node)),
-                new("rest.address", ports.RestUrl(node)),
+                new("memberlist.node-name", name),
+                new("api.address", ports.ClientUrl(site, node)),
+                new("replication.address", ports.ReplicationUrl(site, node)),
+                new("rest.address", ports.RestUrl(site, node)),
                 new("raft.node-id", $"{node}"),
-                new("raft.address", ports.PeerAddress(node)),
+                new("raft.address", ports.PeerAddress(site, node)),
                 new("raft.initial-members", members),
+                ofSite,
             ]);
         return outcome.Options ?? throw CommandException.Usage(string.Join("; ", outcome.Errors));
     }
 
-    private static void RefuseMany(int nodes, int sites)
+    private static void RefuseMany(DevSize size)
     {
-        if (nodes is not (1 or 3 or 5))
-            throw CommandException.Usage($"--nodes must be 1, 3 or 5, not {nodes}");
-        if (sites < 1)
-            throw CommandException.Usage("--sites must be at least 1");
-        if (sites > 1)
-            throw CommandException.Usage($"--sites {sites}: follower sites come with a later version; this one runs the leader site only", "leave --sites out");
+        if (size.Nodes is not (1 or 3 or 5))
+            throw CommandException.Usage($"--nodes must be 1, 3 or 5, not {size.Nodes}");
+        if (size.Sites is < 1 or > MostSites)
+            throw CommandException.Usage($"--sites must be from 1 to {MostSites}, not {size.Sites}");
     }
 
     private static IEnumerable<string> Hints(StartedNodes nodes)
     {
-        bool isDefault = nodes.All is [{ Node.ApiAddress.Port: DevPorts.Default }];
-        string endpoints = isDefault ? "" : " --endpoints " + string.Join(',', nodes.All.Select(started => started.Node.ApiAddress.EndPoint));
-        yield return $"try it:  regatta kv put{endpoints} greeting hello";
+        yield return $"try it:  regatta kv put{Endpoints(nodes, NodeRole.Leader)} greeting hello";
+        if (nodes.All.Any(static started => started.Options.Role == NodeRole.Follower))
+            yield return $"         regatta kv get{Endpoints(nodes, NodeRole.Follower)} greeting";
+    }
+
+    /// <summary>The flag that names the nodes of that kind of site; empty where the client finds them without.</summary>
+    private static string Endpoints(StartedNodes nodes, NodeRole role)
+    {
+        StartedNode[] all = [.. nodes.All.Where(started => started.Options.Role == role)];
+        bool isDefault = all is [{ Node.ApiAddress.Port: DevPorts.Default }];
+        return isDefault ? "" : " --endpoints " + string.Join(',', all.Select(static started => started.Node.ApiAddress.EndPoint));
     }
 }

@@ -65,7 +65,7 @@ internal static class NodeRun
         foreach (StartedNode started in nodes.All)
         {
             if (nodes.All.Length > 1)
-                output.WriteLine($"node:    {started.Options.RaftNodeId}");
+                output.WriteLine($"node:    {(started.Options.NodeName is { Length: > 0 } name ? name : started.Options.RaftNodeId)}");
             output.WriteLine($"clients: {started.Node.ApiAddress.EndPoint}");
             if (started.Node.ReplicationAddress is { } replication)
                 output.WriteLine($"sites:   {replication.EndPoint}");

@@ -46,7 +46,8 @@ internal sealed class StartedNodes : IAsyncDisposable
     }
 
     /// <summary>A node as sentences name it.</summary>
-    public static string Name(NodeOptions options, int nodes) => nodes == 1 ? "the node" : $"node {options.RaftNodeId}";
+    public static string Name(NodeOptions options, int nodes) =>
+        nodes == 1 ? "the node" : options.NodeName is { Length: > 0 } name ? $"node {name}" : $"node {options.RaftNodeId}";
 
     /// <returns>Why each of them stopped, in the order of their options.</returns>
     public async Task<NodeExit[]> StopAsync()

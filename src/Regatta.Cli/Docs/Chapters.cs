@@ -20,7 +20,7 @@ internal static class Chapters
         |---|---|
         {string.Join('\n', CommonOptions.Variables.Select(row => $"| `{row.Variable}` | {row.Meaning} |"))}
 
-        A flag goes before its variable. `regatta leader` takes every option of the node from the environment as well, see there.
+        A flag goes before its variable. `regatta leader` and `regatta follower` take every option of the node from the environment as well, see there.
 
         ## Output formats
 
@@ -43,7 +43,7 @@ internal static class Chapters
 
         ## The configuration of a node
 
-        Each option of `regatta leader` can be given in four places. The first one that has it wins, option by option:
+        Each option of `regatta leader` and `regatta follower` can be given in four places. The first one that has it wins, option by option:
 
         1. the flag: `--api.address http://127.0.0.1:8443`
         2. the environment: `REGATTA_API_ADDRESS=...`, the name in upper case with `_` for dots and dashes (or the Go project's name, `API.ADDRESS`)
@@ -98,9 +98,9 @@ internal static class Chapters
         ## Ports of `regatta dev`
 
         With base port P (8443 unless given): clients P, replication P+1, peers P+2, REST (`/healthz`, `/readyz`, `/metrics`) P+3. The second node
-        of the site begins at P+10, the third at P+20; further sites will follow at P+100, P+200. With `--base-port 0` the system chooses, except for
-        the ports of the peers, which every node must know beforehand: they are looked for between 10000 and 32000 and may, rarely, be gone
-        when the node wants them; it says so then.
+        of the leader site begins at P+10, the third at P+20; follower sites begin at P+100, P+200. With `--base-port 0` the system chooses, except for the
+        ports that others must know beforehand, those of the peers and, with follower sites, of replication: they are looked for between 10000 and 32000 and may, rarely, be
+        gone when the node wants them; it says so then.
 
         ## Completion
 

@@ -46,7 +46,8 @@ internal static class ErrorReport
             "start a node with `regatta dev`, or say with --endpoints where one is",
         { Kind: FailureKind.TimedOut } => "allow more time with --timeout, or try again",
         { Status: StatusCode.Unauthenticated or StatusCode.PermissionDenied } => "give the node's tables.token with --token or REGATTA_TOKEN",
-        { Status: StatusCode.Unimplemented } => "the node does not offer this call; is it a Regatta node of this version?",
+        // The node's own words say what to do; gRPC's do not.
+        { Status: StatusCode.Unimplemented } when e.Message.EndsWith("is unimplemented.", StringComparison.Ordinal) => "the node does not offer this call; is it a Regatta node of this version?",
         _ => e.Hint,
     };
 }

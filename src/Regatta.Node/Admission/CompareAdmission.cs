@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using Google.Protobuf.Collections;
 using Grpc.Core;
-using Regatta.Core;
+using Regatta.Replication;
 using Compare = Regatta.Core.Compare;
 using WireCompare = Regatta.Protocol.Mvcc.Compare;
 using WireResult = Regatta.Protocol.Mvcc.Compare.Types.CompareResult;
@@ -20,7 +20,7 @@ internal static class CompareAdmission
         {
             if (Problem(compares[i]) is { } problem)
                 throw Rejection.Invalid($"compare[{i}]{problem}").ToException();
-            result.Add(One(compares[i]));
+            result.Add(WireOperations.Compare(compares[i]));
         }
         return result.MoveToImmutable();
     }
@@ -42,19 +42,4 @@ internal static class CompareAdmission
         WireCompare.TargetUnionOneofCase.CreateRevision => compare.Target == WireTarget.Create,
         _ => compare.Target == WireTarget.Mod,
     };
-
-    private static Compare One(WireCompare compare)
-    {
-        KeyRange keys = KeyRange.FromWire(compare.Key.Memory, compare.RangeEnd.Memory);
-        CompareOperator relation = (CompareOperator)compare.Result;
-        return compare.TargetUnionCase switch
-        {
-            WireCompare.TargetUnionOneofCase.Value => new Compare(keys, relation, CompareTarget.Value, compare.Value.Memory, 0),
-            WireCompare.TargetUnionOneofCase.Version => new Compare(keys, relation, CompareTarget.Version, default, compare.Version),
-            WireCompare.TargetUnionOneofCase.CreateRevision =>
-                new Compare(keys, relation, CompareTarget.CreateRevision, default, compare.CreateRevision),
-            WireCompare.TargetUnionOneofCase.ModRevision => new Compare(keys, relation, CompareTarget.ModRevision, default, compare.ModRevision),
-            _ => new Compare(keys, relation, CompareTarget.Exists, default, 0),
-        };
-    }
 }

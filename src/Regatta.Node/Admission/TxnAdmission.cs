@@ -4,6 +4,7 @@ using Grpc.Core;
 using Regatta.Core;
 using Regatta.Protocol.Mvcc;
 using Regatta.Protocol.V1;
+using Regatta.Replication;
 
 namespace Regatta.Node;
 
@@ -27,25 +28,12 @@ internal static class TxnAdmission
     {
         ImmutableArray<TxnOp>.Builder result = ImmutableArray.CreateBuilder<TxnOp>(operations.Count);
         for (int i = 0; i < operations.Count; i++)
-            result.Add(Operation(operations[i]) ?? throw Empty(branch, i));
+            result.Add(WireOperations.Operation(operations[i]) ?? throw Empty(branch, i));
         return result.MoveToImmutable();
     }
 
     private static RpcException Empty(string branch, int position) =>
         Rejection.Invalid($"{branch}[{position}] holds no operation; it must hold request_range, request_put or request_delete_range").ToException();
-
-    private static TxnOp? Operation(RequestOp operation) => operation.RequestCase switch
-    {
-        RequestOp.RequestOneofCase.RequestRange => new TxnOp.Range(
-            KeyRange.FromWire(operation.RequestRange.Key.Memory, operation.RequestRange.RangeEnd.Memory),
-            operation.RequestRange.Limit, operation.RequestRange.KeysOnly, operation.RequestRange.CountOnly),
-        RequestOp.RequestOneofCase.RequestPut => new TxnOp.Put(
-            operation.RequestPut.Key.Memory, operation.RequestPut.Value.Memory, operation.RequestPut.PrevKv),
-        RequestOp.RequestOneofCase.RequestDeleteRange => new TxnOp.DeleteRange(
-            KeyRange.FromWire(operation.RequestDeleteRange.Key.Memory, operation.RequestDeleteRange.RangeEnd.Memory),
-            operation.RequestDeleteRange.PrevKv, operation.RequestDeleteRange.Count),
-        _ => null,
-    };
 
     // Only for a transaction that is refused: each part is checked alone until the one is found that is wrong alone, too.
     private static string Locate(TxnCommand txn, Limits limits, in Violation violation)

@@ -13,6 +13,9 @@ internal static class CatalogueKeys
     /// <summary>The catalogue's own Raft group.</summary>
     public const long CatalogueGroup = 1;
 
+    /// <summary>The catalogue's own life, the only one in its history.</summary>
+    public const long CatalogueLife = 0;
+
     // Below are groups of the system itself. The Go project counts its tables from 10001, too.
     private const long FirstTableGroup = 10_000;
 
@@ -35,4 +38,7 @@ internal static class CatalogueKeys
 
     /// <summary>A revision of the catalogue makes one table at most and never comes again, so the group never comes again.</summary>
     public static long GroupOf(long createRevision) => FirstTableGroup + createRevision;
+
+    /// <summary>The catalogue's revision that made a table's group.</summary>
+    public static long RevisionOf(long groupId) => groupId - FirstTableGroup;
 }

@@ -7,6 +7,9 @@ internal sealed class RevisionSignal
     private TaskCompletionSource _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _reached;
 
+    /// <summary>The greatest number so far.</summary>
+    public long Reached => Volatile.Read(ref _reached);
+
     public void Set(long revision)
     {
         TaskCompletionSource reached;

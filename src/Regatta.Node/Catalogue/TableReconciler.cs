@@ -22,6 +22,9 @@ internal sealed partial class TableReconciler(
     private readonly ConcurrentDictionary<string, (long GroupId, string Reason)> _faults = new(StringComparer.Ordinal);
     private readonly RevisionSignal _reconciled = new();
 
+    /// <summary>The catalogue's revision that the last pass saw.</summary>
+    public long Reached => _reconciled.Reached;
+
     /// <summary>Completes when a pass that saw this revision of the catalogue is over.</summary>
     public Task WaitAsync(long revision, CancellationToken cancellationToken) => _reconciled.WaitAsync(revision, cancellationToken);
 

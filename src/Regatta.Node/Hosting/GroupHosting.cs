@@ -1,5 +1,7 @@
 using Microsoft.Extensions.Logging;
+using Regatta.Protocol.Channels;
 using Regatta.Raft;
+using Regatta.Replication;
 using Regatta.Storage;
 
 namespace Regatta.Node;
@@ -9,9 +11,20 @@ internal static class GroupHosting
 {
     public static async Task<IGroupHost> OpenAsync(
         NodeDirectory directory, NodeOptions options, StartProgress progress, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken) =>
-        await GroupHost.OpenAsync(directory, Options(options) with { Progress = progress }, loggers, time, cancellationToken);
+        await GroupHost.OpenAsync(
+            directory, Options(options, token => NewHistoryAsync(options, progress, loggers, time, token)) with { Progress = progress }, loggers, time, cancellationToken);
 
-    private static GroupHostOptions Options(NodeOptions options) => new()
+    /// <summary>The history of a site whose nodes start for the first time.</summary>
+    public static async Task<Guid> NewHistoryAsync(
+        NodeOptions options, StartProgress progress, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
+    {
+        if (options.Role == NodeRole.Leader)
+            return Guid.NewGuid();
+        using ChannelSet endpoints = FollowerParts.Endpoints(options, time);
+        return await new LeaderHistory(new GrpcLeaderSite(endpoints, time), progress, time, loggers.CreateLogger<LeaderHistory>()).AskAsync(cancellationToken);
+    }
+
+    private static GroupHostOptions Options(NodeOptions options, Func<CancellationToken, Task<Guid>> newHistory) => new()
     {
         Log = options.Log,
         Groups = options.HasOtherNodes ? options.Groups : options.Groups with { RetainedLogBytes = 0 },
@@ -21,6 +34,7 @@ internal static class GroupHosting
                 Name = options.ClusterName,
                 Members = options.RaftInitialMembers,
                 ListenAddress = options.RaftAddress,
+                NewHistory = newHistory,
                 SnapshotBytesPerSecond = options.RaftRateLimitBytes,
             }
             : null,

@@ -11,6 +11,6 @@ internal sealed class NodeInfo(NodeDirectory directory, TimeProvider time)
 
     public string Describe() => string.Create(
         CultureInfo.InvariantCulture,
-        $"leader site, history {directory.Identity.History:N}, store {directory.Identity.Store:N}, data in {directory.Root} "
+        $"{(directory.Identity.Role == NodeRole.Leader ? "leader" : "follower")} site, history {directory.Identity.History:N}, store {directory.Identity.Store:N}, data in {directory.Root} "
         + $"({FreeSpace.BytesAvailable(directory.Root)} bytes free), started {_started:O}, {RuntimeInformation.FrameworkDescription}");
 }

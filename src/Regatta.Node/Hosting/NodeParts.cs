@@ -1,8 +1,10 @@
 using System.Collections.Immutable;
 using System.Text;
+using Google.Protobuf;
 using Microsoft.Extensions.Logging;
 using Regatta.Core;
 using Regatta.Raft;
+using Regatta.Replication;
 using Regatta.Storage;
 
 namespace Regatta.Node;
@@ -29,10 +31,13 @@ internal sealed partial class NodeParts
     private Func<Task> _endStreams = static () => Task.CompletedTask;
     private Action<StringBuilder>? _writeMetrics;
 
+    /// <summary>Null: a node of the leader site.</summary>
+    private FollowerParts? _follower;
+
     private NodeParts(ILogger logger)
     {
         _logger = logger;
-        Readiness = new Readiness(Served, _progress);
+        Readiness = new Readiness(Served, _progress, () => _follower?.Waiting);
     }
 
     public ServedTables Served { get; } = new();
@@ -55,6 +60,8 @@ internal sealed partial class NodeParts
 
     /// <summary>The views of Snapshot.Stream.</summary>
     public ViewSlots Snapshots { get; private set; } = null!;
+
+    public SiteFollowing Following { get; private set; } = null!;
 
     /// <summary>The revision of the catalogue that is carried out at the end of the start.</summary>
     public long CatalogueRevision { get; private set; }
@@ -101,10 +108,20 @@ internal sealed partial class NodeParts
         });
         Rest = RestServer.Build(options, Readiness, () => _writeMetrics, loggers);
         await StartServerAsync(Rest, "rest.address", options.RestAddress, time, cancellationToken);
+        // A node among several gets to know its site from the others.
+        if (directory.Identity.Standing == NodeStanding.New && !options.HasOtherNodes)
+            directory.Found(await GroupHosting.NewHistoryAsync(options, _progress, loggers, time, cancellationToken));
         Groups = await openGroups(directory, options, _progress, loggers, time, cancellationToken);
         OnClose(() => Groups.DisposeAsync().AsTask());
 
+        Guid history = directory.Identity.History;
         Catalogue catalogue = await StartTablesAsync(directory, options, loggers, time, cancellationToken);
+        if (options.Role == NodeRole.Follower)
+        {
+            FollowerParts follower = _follower = FollowerParts.Start(options, catalogue, Reconciler, history, Served, time, loggers);
+            OnClose(() => follower.DisposeAsync().AsTask());
+        }
+
         NodeAddresses addresses = new(options);
         CallStatistics statistics = new();
         CallGuard guard = new(statistics, loggers.CreateLogger<CallGuard>());
@@ -115,7 +132,8 @@ internal sealed partial class NodeParts
             streams.Dispose();
             return Task.CompletedTask;
         });
-        GrpcServices services = Services(options, catalogue, addresses, new NodeInfo(directory, time), time, streams.Token);
+        CallDeadlines deadlines = new(options.ApiDefaultDeadline, time);
+        GrpcServices services = Services(options, catalogue, addresses, new NodeInfo(directory, time), deadlines, time);
         NodeMetrics metrics = new(Served, Readiness, Iterations, () => FreeSpace.BytesAvailable(directory.Root));
         EngineMetrics engine = new();
         OnClose(() =>
@@ -131,9 +149,10 @@ internal sealed partial class NodeParts
             CallMetricsText.Write(statistics, text);
         };
 
-        if (options.ReplicationEnabled)
+        if (options.ServesFollowers)
         {
-            Replication = ApiServer.Build("replication.address", options.ReplicationAddress, options, services.AddReplication, guard, loggers);
+            ReplicationServices replication = ForFollowers(options, services, catalogue, history, deadlines, time, streams.Token);
+            Replication = ApiServer.Build("replication.address", options.ReplicationAddress, options, replication.Add, guard, loggers);
             await StartServerAsync(Replication, "replication.address", options.ReplicationAddress, time, cancellationToken);
         }
         Api = ApiServer.Build("api.address", options.ApiAddress, options, services.AddApi, guard, loggers);
@@ -145,9 +164,7 @@ internal sealed partial class NodeParts
     // A site's members never change: alone, a node would acknowledge what the others never hear of; among empty ones, nobody could confirm what it holds.
     private static NodeDirectory OpenDirectory(NodeOptions options)
     {
-        NodeDirectory directory = options.HasOtherNodes
-            ? NodeDirectory.OpenInSite(options.DataDirectory, NodeRole.Leader, options.RaftNodeId)
-            : NodeDirectory.Open(options.DataDirectory, NodeRole.Leader, options.RaftNodeId, history: null);
+        NodeDirectory directory = NodeDirectory.OpenInSite(options.DataDirectory, options.Role, options.RaftNodeId);
         NodeIdentity identity = directory.Identity;
         bool isAlone = identity is { Standing: NodeStanding.Member, Founders.IsEmpty: true };
         if (isAlone != options.HasOtherNodes || identity.Standing == NodeStanding.New)
@@ -163,7 +180,7 @@ internal sealed partial class NodeParts
     {
         Guid history = directory.Identity.History;
         ITableGroup group = await Groups.StartAsync(
-            new GroupSpec(CatalogueKeys.CatalogueGroup, "catalogue", new Incarnation(history, 0)), cancellationToken);
+            new GroupSpec(CatalogueKeys.CatalogueGroup, "catalogue", new Incarnation(history, CatalogueKeys.CatalogueLife)), cancellationToken);
         Catalogue catalogue = new(group, time);
         Reconciler = new TableReconciler(
             Groups, catalogue, history, (ulong)options.RaftNodeId, Served, loggers.CreateLogger<TableReconciler>());
@@ -222,34 +239,45 @@ internal sealed partial class NodeParts
     }
 
     private GrpcServices Services(
-        NodeOptions options, Catalogue catalogue, NodeAddresses addresses, NodeInfo info, TimeProvider time, CancellationToken stopping)
+        NodeOptions options, Catalogue catalogue, NodeAddresses addresses, NodeInfo info, CallDeadlines deadlines, TimeProvider time)
     {
         Limits limits = new((int)options.MaxKeyBytes, (int)options.MaxValueBytes, (int)options.MaxRequestBytes, (int)options.MaxTxnOperations);
         int pageBytes = (int)options.PageBytes;
         ReplyBudget budget = new(options.MaxReplyBytesInFlight);
-        CallDeadlines deadlines = new(options.ApiDefaultDeadline, time);
         Iterations = new ViewSlots((int)options.MaxIterations, "IterateRange");
         Snapshots = new ViewSlots((int)options.ReplicationMaxSnapshots, "Snapshot.Stream");
-        KvService kv = new(
-            new PointReads(Served, limits, deadlines),
-            new RangeReads(Served, limits, pageBytes, budget, deadlines),
-            new Iterations(Served, limits, pageBytes, Iterations, options.ApiStallTimeout, deadlines),
-            new Writes(Served, limits, pageBytes, deadlines),
-            new Transactions(Served, limits, pageBytes, budget, deadlines));
-        TablesService? tables = options.TablesEnabled
-            ? new TablesService(catalogue, Reconciler, Served, new BearerToken(options.TablesToken), deadlines)
-            : null;
-        SiteNodes site = new(Groups.Site, options, addresses, Served, new TableHashing(options.RaftNodeId), time);
+        PointReads points = new(Served, limits, deadlines);
+        RangeReads ranges = new(Served, limits, pageBytes, budget, deadlines);
+        Iterations iterations = new(Served, limits, pageBytes, Iterations, options.ApiStallTimeout, deadlines);
+        Transactions transactions = new(Served, limits, pageBytes, budget, deadlines);
+        Following = new SiteFollowing(_follower, options, catalogue, Served, Groups.Site, time);
+        SiteNodes site = new(Groups.Site, options, addresses, Served, new TableHashing(options.RaftNodeId), Following, time);
         Groups.Site.AnswerBy(site.AnswerAsync);
+        BearerToken token = new(options.TablesToken);
         return new GrpcServices(
-            kv,
-            new ClusterService(options, site, Served, info),
-            new SiteService(site, new TableComparison(site, time), Served, deadlines),
-            tables,
-            new HealthService(Readiness, time),
-            new LogService(Served, (int)options.ReplicationMessageBytes, deadlines, stopping),
+            _follower is { } follower
+                ? new FollowerKvService(points, ranges, iterations, transactions, new ForwardedWrites(Served, Reconciler, follower.Leader, deadlines))
+                : new KvService(points, ranges, iterations, new Writes(Served, limits, pageBytes, deadlines), transactions),
+            new ClusterService(options, site, Following, Served, info),
+            new SiteService(site, new TableComparison(site, time), Following, Served, deadlines),
+            !options.TablesEnabled ? null
+                : _follower is null ? new TablesService(catalogue, Reconciler, Served, token, deadlines)
+                : new FollowerTablesService(new TableList(catalogue, Served, token, deadlines)),
+            new HealthService(Readiness, time));
+    }
+
+    private ReplicationServices ForFollowers(
+        NodeOptions options, GrpcServices services, Catalogue catalogue, Guid history, CallDeadlines deadlines, TimeProvider time, CancellationToken stopping)
+    {
+        // The catalogue is followed like a table, under a name that no table can have.
+        ByteString system = ByteString.CopyFromUtf8(LeaderTables.Catalogue);
+        ServedTable followed = new(LeaderTables.Catalogue, new Incarnation(history, CatalogueKeys.CatalogueLife), catalogue.Group, (ulong)options.RaftNodeId);
+        return new ReplicationServices(
+            services.Kv,
+            new LogService(
+                name => name == system && Served.Closed is null ? followed : Served.Get(name), (int)options.ReplicationMessageBytes, deadlines, time, stopping),
             new SnapshotService(Served, Snapshots, options.ApiStallTimeout, deadlines, stopping),
-            new MetadataService(catalogue, Served, deadlines));
+            new MetadataService(catalogue, history, Served, deadlines));
     }
 
     private async Task StartServerAsync(WebServer server, string option, ListenAddress address, TimeProvider time, CancellationToken cancellationToken)

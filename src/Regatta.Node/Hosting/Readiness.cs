@@ -6,7 +6,8 @@ namespace Regatta.Node;
 /// Whether the node can do its work, table by table. Thread-safe; cheap enough to be asked several times a second.
 /// </summary>
 /// <param name="progress">Of the start.</param>
-internal sealed class Readiness(ServedTables served, StartProgress progress)
+/// <param name="needsLeaderSite">What a node of a follower site needs before it has any table; null: nothing.</param>
+internal sealed class Readiness(ServedTables served, StartProgress progress, Func<string?> needsLeaderSite)
 {
     private const int MostNames = 10;
 
@@ -29,7 +30,7 @@ internal sealed class Readiness(ServedTables served, StartProgress progress)
             return ["the node is starting: " + progress.WaitsFor];
         TableSnapshot tables = served.Snapshot;
         string[] disk = groups.IsDiskLow ? [DiskIsLow] : [];
-        return [.. disk, .. tables.Faults.Values, .. tables.Tables.Select(Fault).OfType<string>(), .. Leaderless(tables, groups.Site)];
+        return [.. disk, .. needsLeaderSite() is { } need ? [need] : Array.Empty<string>(), .. tables.Faults.Values, .. tables.Tables.Select(Fault).OfType<string>(), .. Leaderless(tables, groups.Site)];
     }
 
     /// <summary>Null: no such table.</summary>

@@ -46,6 +46,8 @@ public sealed partial class RegattaNode : IAsyncDisposable
 
     internal ViewSlots Snapshots => _parts.Snapshots;
 
+    internal SiteFollowing Following => _parts.Following;
+
     /// <summary>Starts a node; when this completes, it accepts writes to every table that is in order.</summary>
     /// <param name="options">What differs from the defaults; checked here.</param>
     /// <param name="loggers">Stays the caller's.</param>

@@ -15,6 +15,9 @@ public sealed record NodeOptions
     /// <summary>Where everything durable lives. Empty is refused: there is no good guess.</summary>
     public string DataDirectory { get; init; } = "";
 
+    /// <summary>The kind of site that the node belongs to; said by the command that starts it.</summary>
+    public NodeRole Role { get; init; } = NodeRole.Leader;
+
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 
     public string ClusterName { get; init; } = "default";
@@ -50,6 +53,15 @@ public sealed record NodeOptions
     public long ReplicationMessageBytes { get; init; } = 1 << 20;
 
     public long ReplicationMaxSnapshots { get; init; } = 8;
+
+    /// <summary>The nodes of the leader site, for a follower site; http://HOST:PORT each.</summary>
+    public ImmutableArray<Uri> ReplicationLeaderAddress { get; init; } = [];
+
+    /// <summary>The largest message that is taken from the leader site.</summary>
+    public long ReplicationMaxReceiveBytes { get; init; } = 64 << 20;
+
+    /// <summary>The node serves follower sites.</summary>
+    internal bool ServesFollowers => Role == NodeRole.Leader && ReplicationEnabled;
 
     public long RaftNodeId { get; init; } = 1;
 

@@ -50,6 +50,10 @@ public static partial class OptionCatalog
             64 << 10, 64 << 20, "About the largest message of changes to a follower, which is also what a stalled one costs; a single larger revision goes alone."),
         Ranged("replication.max-snapshots", OptionKinds.Number, o => o.ReplicationMaxSnapshots, (o, v) => o with { ReplicationMaxSnapshots = v },
             1, 10_000, "The most snapshots that this node gives to follower sites at a time; each holds a view of its table open.", "snapshots"),
+        Option("replication.leader-address", OptionKinds.Urls, o => o.ReplicationLeaderAddress, (o, v) => o with { ReplicationLeaderAddress = v },
+            "For a follower site: the replication addresses of the leader site's nodes, as http://HOST:PORT,...; one that does not answer makes way for the next."),
+        Ranged("replication.max-recv-message-size-bytes", OptionKinds.Bytes, o => o.ReplicationMaxReceiveBytes, (o, v) => o with { ReplicationMaxReceiveBytes = v },
+            4 << 20, 1L << 30, "For a follower site: the largest message that it takes from the leader site; a table whose next revision is larger stops there."),
     ];
 
     private static OptionDefinition[] Raft() =>

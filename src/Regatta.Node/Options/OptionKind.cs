@@ -31,6 +31,8 @@ internal static class OptionKinds
 
     public static readonly OptionKind<ImmutableArray<string>> List = new("list", ReadList, value => string.Join(',', value));
 
+    public static readonly OptionKind<ImmutableArray<Uri>> Urls = new("urls", ReadUrls, value => string.Join(',', value.Select(url => url.GetLeftPart(UriPartial.Authority))));
+
     public static readonly OptionKind<ImmutableSortedDictionary<long, string>> Members =
         new("members", ReadMembers, value => string.Join(',', value.Select(member => $"{member.Key}={member.Value}")));
 
@@ -87,6 +89,23 @@ internal static class OptionKinds
         value = [.. text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)];
         problem = null;
         return true;
+    }
+
+    private static bool ReadUrls(string text, out ImmutableArray<Uri> value, out string? problem)
+    {
+        ImmutableArray<Uri>.Builder urls = ImmutableArray.CreateBuilder<Uri>();
+        problem = null;
+        foreach (string part in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            if (Uri.TryCreate(part, UriKind.Absolute, out Uri? url) && url is { Scheme: "http", PathAndQuery: "/", UserInfo: "", Host.Length: > 0, Port: > 0 })
+                urls.Add(url);
+            else if (url?.Scheme is "https" or "unixs")
+                problem = $"asks for TLS with \"{part}\", which this version cannot do yet; use http://";
+            else
+                problem = $"must be a list of http://HOST:PORT separated by commas; \"{part}\" is none";
+        }
+        value = urls.DrainToImmutable();
+        return problem is null;
     }
 
     private static bool ReadMembers(string text, out ImmutableSortedDictionary<long, string> value, out string? problem)

@@ -1,3 +1,5 @@
+using Regatta.Storage;
+
 namespace Regatta.Node;
 
 /// <summary>What must hold between options; each option's own range is in <see cref="OptionCatalog"/>.</summary>
@@ -22,6 +24,12 @@ internal static class OptionRules
         if (options.Groups.HeartbeatInterval * 2 >= options.Groups.ElectionTimeout)
             yield return $"raft.heartbeat-interval must be less than half of raft.election-timeout, which is {DurationText.Format(options.Groups.ElectionTimeout)}, "
                 + "or a leader that lives would be voted out";
+        if (options.Role == NodeRole.Follower && options.ReplicationLeaderAddress.IsEmpty)
+            yield return "replication.leader-address must be set: the replication addresses of the leader site's nodes, such as http://10.0.0.1:8444";
+        if (options.Role == NodeRole.Leader && !options.ReplicationLeaderAddress.IsEmpty)
+            yield return "replication.leader-address is for the nodes of a follower site, and this is one of the leader site; start it with `regatta follower`, or leave the option out";
+        if (options.Role == NodeRole.Follower && !options.TablesNames.IsEmpty)
+            yield return "tables.names is for the leader site: a follower site has the tables that the leader site has";
         foreach (string problem in MemberRules.Problems(options))
             yield return problem;
         foreach (string problem in options.TablesNames.Select(TableName.Problem).OfType<string>())

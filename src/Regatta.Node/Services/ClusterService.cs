@@ -9,7 +9,7 @@ using Regatta.Raft;
 namespace Regatta.Node;
 
 /// <summary>The Cluster calls: what this node knows of its site and of itself. Served without a token, as in the Go project.</summary>
-internal sealed class ClusterService(NodeOptions options, ISiteCalls site, ServedTables served, NodeInfo info) : Cluster.ClusterBase
+internal sealed class ClusterService(NodeOptions options, ISiteCalls site, SiteFollowing following, ServedTables served, NodeInfo info) : Cluster.ClusterBase
 {
     public static string Version { get; } =
         typeof(ClusterService).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
@@ -44,7 +44,7 @@ internal sealed class ClusterService(NodeOptions options, ISiteCalls site, Serve
 
     private string Id => options.RaftNodeId.ToString(CultureInfo.InvariantCulture);
 
-    private static TableStatus Describe(ServedTable table, GroupStatus status) => new()
+    private TableStatus Describe(ServedTable table, GroupStatus status) => new()
     {
         LogSize = status.LogBytes,
         DbSize = status.StoreBytes,
@@ -61,6 +61,7 @@ internal sealed class ClusterService(NodeOptions options, ISiteCalls site, Serve
         LastLogIndex = (ulong)status.LastIndex,
         FirstLogIndex = (ulong)status.FirstIndex,
         DurableIndex = (ulong)status.FlushedIndex,
+        Following = following.Describe(table.Group),
     };
 
     private static Struct Config(NodeOptions options)

@@ -8,9 +8,10 @@ using Regatta.Replication;
 namespace Regatta.Node;
 
 /// <summary>Log.Replicate: a table's changes for a follower site. Any node serves it; what it holds of a follower is one stream's position and one message.</summary>
+/// <param name="find">The table of a name, or the catalogue.</param>
 /// <param name="messageBytes">About the largest message.</param>
 /// <param name="stopping">The node stops: open streams end.</param>
-internal sealed class LogService(ServedTables tables, int messageBytes, CallDeadlines deadlines, CancellationToken stopping) : Log.LogBase
+internal sealed class LogService(Func<ByteString, ServedTable> find, int messageBytes, CallDeadlines deadlines, TimeProvider time, CancellationToken stopping) : Log.LogBase
 {
     private static readonly Rejection IndexMustBePositive = Rejection.Invalid("invalid leaderIndex: leaderIndex must be greater than 0");
     private static readonly Rejection IndexTooLarge = Rejection.Invalid($"invalid leaderIndex: leaderIndex must be at most {long.MaxValue}");
@@ -21,15 +22,15 @@ internal sealed class LogService(ServedTables tables, int messageBytes, CallDead
     public override async Task Replicate(ReplicateRequest request, IServerStreamWriter<ReplicateResponse> responseStream, ServerCallContext context)
     {
         FeedPosition position = Position(request);
-        ServedTable table = tables.Get(request.Table);
+        ServedTable table = find(request.Table);
         using (CallDeadline deadline = deadlines.Start(context))
             await Freshness.BarrierAsync(table.Group, deadline);
         using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, stopping);
-        ChangeFeed feed = new(table.Group, table.Incarnation, messageBytes);
+        ChangeFeed feed = new(table.Group, table.Incarnation, messageBytes, time);
         try
         {
             await foreach (FeedItem item in feed.ReadAsync(position, request.Follow, ending.Token))
-                await responseStream.WriteAsync(Message(item, request.Table, table), ending.Token);
+                await responseStream.WriteAsync(Message(item, request, table), ending.Token);
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
@@ -57,15 +58,21 @@ internal sealed class LogService(ServedTables tables, int messageBytes, CallDead
         return new FeedPosition((long)request.LeaderIndex, incarnation, chain);
     }
 
-    private static ReplicateResponse Message(FeedItem item, ByteString name, ServedTable table)
+    private static ReplicateResponse Message(FeedItem item, ReplicateRequest request, ServedTable table)
     {
         ReplicateResponse message = new() { LeaderIndex = (ulong)table.Group.Reader.Revision };
+        if (!request.HistoryId.IsEmpty)
+        {
+            message.HistoryId = ByteString.CopyFrom(table.Incarnation.History.ToByteArray(bigEndian: true));
+            message.Incarnation = (ulong)table.Incarnation.Number;
+        }
+
         switch (item)
         {
             case FeedItem.Commands { Items: var commands }:
                 message.CommandsResponse = new ReplicateCommandsResponse();
                 message.CommandsResponse.Commands.AddRange(
-                    commands.Select(command => new ReplicateCommand { LeaderIndex = (ulong)command.Revision, Command = CommandMessages.Of(name, command) }));
+                    commands.Select(command => new ReplicateCommand { LeaderIndex = (ulong)command.Revision, Command = CommandMessages.Of(request.Table, command) }));
                 break;
             case FeedItem.UseSnapshot:
                 message.ErrorResponse = new ReplicateErrResponse { Error = ReplicateError.UseSnapshot };
@@ -74,12 +81,7 @@ internal sealed class LogService(ServedTables tables, int messageBytes, CallDead
                 message.ErrorResponse = new ReplicateErrResponse { Error = ReplicateError.LeaderBehind };
                 break;
             case FeedItem.Diverged:
-                message.ErrorResponse = new ReplicateErrResponse
-                {
-                    Error = ReplicateError.Diverged,
-                    HistoryId = ByteString.CopyFrom(table.Incarnation.History.ToByteArray(bigEndian: true)),
-                    Incarnation = (ulong)table.Incarnation.Number,
-                };
+                message.ErrorResponse = new ReplicateErrResponse { Error = ReplicateError.Diverged };
                 break;
         }
 

@@ -6,7 +6,7 @@ using Regatta.Protocol.V1Ext;
 namespace Regatta.Node;
 
 /// <summary>The Site calls: what concerns all nodes of the site. Served without a token, as Cluster is: they change no data.</summary>
-internal sealed class SiteService(ISiteCalls site, TableComparison comparison, ServedTables tables, CallDeadlines deadlines) : Site.SiteBase
+internal sealed class SiteService(ISiteCalls site, TableComparison comparison, SiteFollowing following, ServedTables tables, CallDeadlines deadlines) : Site.SiteBase
 {
     private static readonly Rejection RevisionTooGreat = Rejection.Invalid("revision is greater than any revision can be");
 
@@ -44,6 +44,21 @@ internal sealed class SiteService(ISiteCalls site, TableComparison comparison, S
         TableHashResponse reply = new() { Header = table.Header(compared.Revision) };
         reply.Nodes.AddRange(nodes.Select(Replies.NodeHash));
         return reply;
+    }
+
+    public override async Task<FollowingResponse> Following(FollowingRequest request, ServerCallContext context)
+    {
+        if (tables.Closed is { } closed)
+            throw closed.ToException();
+        using CallDeadline deadline = deadlines.Start(context);
+        try
+        {
+            return await following.AllAsync(deadline.Token);
+        }
+        catch (OperationCanceledException) when (deadline.Token.IsCancellationRequested)
+        {
+            throw deadline.Expired("the other nodes of the site have not answered");
+        }
     }
 
     private ServedTable Find(ByteString table) => table.IsEmpty ? throw Sentences.TableMustBeSet.ToException() : tables.Get(table);

@@ -10,9 +10,11 @@ namespace Regatta.Node;
 internal sealed class TablesService(Catalogue catalogue, TableReconciler reconciler, ServedTables served, BearerToken token, CallDeadlines deadlines)
     : Tables.TablesBase
 {
+    private readonly TableList _list = new(catalogue, served, token, deadlines);
+
     public override async Task<CreateTableResponse> Create(CreateTableRequest request, ServerCallContext context)
     {
-        Admit(context);
+        _list.Admit(context);
         if (request.Name.Length == 0)
             throw Sentences.NameMustBeSet.ToException();
         if (TableName.Problem(request.Name) is { } problem)
@@ -29,7 +31,7 @@ internal sealed class TablesService(Catalogue catalogue, TableReconciler reconci
 
     public override async Task<DeleteTableResponse> Delete(DeleteTableRequest request, ServerCallContext context)
     {
-        Admit(context);
+        _list.Admit(context);
         if (request.Name.Length == 0)
             throw Sentences.NameMustBeSet.ToException();
         using CallDeadline deadline = deadlines.Start(context);
@@ -38,23 +40,7 @@ internal sealed class TablesService(Catalogue catalogue, TableReconciler reconci
         return new DeleteTableResponse();
     }
 
-    public override async Task<ListTablesResponse> List(ListTablesRequest request, ServerCallContext context)
-    {
-        Admit(context);
-        using CallDeadline deadline = deadlines.Start(context);
-        await Freshness.BarrierAsync(catalogue.Group, deadline);
-        ListTablesResponse reply = new();
-        foreach (CatalogueTable table in catalogue.Read().Tables)
-            reply.Tables.Add(new TableInfo { Name = table.Name, Id = table.GroupId.ToString(CultureInfo.InvariantCulture) });
-        return reply;
-    }
-
-    private void Admit(ServerCallContext context)
-    {
-        token.ThrowUnlessCarriedBy(context);
-        if (served.Closed is { } closed)
-            throw closed.ToException();
-    }
+    public override Task<ListTablesResponse> List(ListTablesRequest request, ServerCallContext context) => _list.ReadAsync(context);
 
     private async Task ReadyAsync(string name, long revision, CallDeadline deadline)
     {

@@ -11,7 +11,7 @@ using Regatta.Raft;
 namespace Regatta.Node;
 
 /// <summary>The nodes of the site: this one answers by itself, the others are asked over the connections between nodes.</summary>
-internal sealed class SiteNodes(ISiteLink link, NodeOptions options, NodeAddresses addresses, ServedTables tables, TableHashing hashing, TimeProvider time) : ISiteCalls
+internal sealed class SiteNodes(ISiteLink link, NodeOptions options, NodeAddresses addresses, ServedTables tables, TableHashing hashing, SiteFollowing following, TimeProvider time) : ISiteCalls
 {
     // A member list that waits for a node that is down would be of little use.
     private static readonly TimeSpan DescribeTimeout = TimeSpan.FromSeconds(1);
@@ -63,6 +63,7 @@ internal sealed class SiteNodes(ISiteLink link, NodeOptions options, NodeAddress
             NodeQuestion.QuestionOneofCase.Hash => await HashAsync(asked.Id, asked.Hash, hashing.HashAsync, cancellationToken),
             NodeQuestion.QuestionOneofCase.Chain => await HashAsync(asked.Id, asked.Chain, hashing.ChainAsync, cancellationToken),
             NodeQuestion.QuestionOneofCase.Withdrawn => Withdraw(asked.Withdrawn),
+            NodeQuestion.QuestionOneofCase.Following => new NodeAnswer { Following = following.Local() },
             _ => Refused(new Rejection(StatusCode.Unimplemented, $"node {options.RaftNodeId} does not know the question; it runs an older version")),
         };
         return answer.ToByteArray();

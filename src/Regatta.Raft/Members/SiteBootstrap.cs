@@ -9,8 +9,9 @@ namespace Regatta.Raft;
 /// those are its founders. Whoever comes later, or with another disk, joins what is there and recovers first. A node with an empty disk that hears neither of a
 /// site nor from enough others waits.
 /// </summary>
+/// <param name="newHistory">The history of a site that is founded; may take long.</param>
 internal sealed partial class SiteBootstrap(
-    NodeDirectory directory, SiteMembers members, StartProgress progress, TimeProvider time, ILogger<SiteBootstrap> logger)
+    NodeDirectory directory, SiteMembers members, Func<CancellationToken, Task<Guid>> newHistory, StartProgress progress, TimeProvider time, ILogger<SiteBootstrap> logger)
 {
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
@@ -24,13 +25,20 @@ internal sealed partial class SiteBootstrap(
         long began = time.GetTimestamp();
         int others = members.Ids.Length - 1;
         bool isSaid = false;
+        Guid? history = null;
         while (directory.Identity.Standing == NodeStanding.New)
         {
             SiteKnowledge[] known = await AskAsync(cancellationToken).ConfigureAwait(false);
             if (known.FirstOrDefault(other => other.History != Guid.Empty) is { } site)
                 Join(site);
             else if (directory.Identity.NodeId == members.Ids[0] && known.Length >= Majority(others))
-                await FoundAsync(known, cancellationToken).ConfigureAwait(false);
+            {
+                // What the others know may have changed by the time that there is a history: they are asked again.
+                if (history is { } made)
+                    await FoundAsync(made, known, cancellationToken).ConfigureAwait(false);
+                else
+                    history = await newHistory(cancellationToken).ConfigureAwait(false);
+            }
             else
             {
                 progress.Say(
@@ -79,10 +87,10 @@ internal sealed partial class SiteBootstrap(
             LogRecovers(site.History);
     }
 
-    private async Task FoundAsync(SiteKnowledge[] known, CancellationToken cancellationToken)
+    private async Task FoundAsync(Guid history, SiteKnowledge[] known, CancellationToken cancellationToken)
     {
         ImmutableArray<Guid> founders = [directory.Identity.Store, .. known.Select(other => other.Store)];
-        SiteKnowledge site = new(Guid.NewGuid(), directory.Identity.Store, founders);
+        SiteKnowledge site = new(history, directory.Identity.Store, founders);
         // First here, on disk: a node that hears of the site finds it here whatever happens.
         Join(site);
         LogFounded(site.History, founders.Length);

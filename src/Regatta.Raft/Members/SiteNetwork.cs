@@ -42,7 +42,7 @@ internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
             loggers,
             time);
         Members = new SiteMembers(identity.NodeId, options.Members.Keys, id => _peers[id]);
-        _bootstrap = new SiteBootstrap(directory, Members, progress, time, loggers.CreateLogger<SiteBootstrap>());
+        _bootstrap = new SiteBootstrap(directory, Members, options.NewHistory, progress, time, loggers.CreateLogger<SiteBootstrap>());
     }
 
     public SiteMembers Members { get; }

@@ -12,6 +12,9 @@ public sealed record SiteOptions
     /// <summary>ADDRESS:PORT on which this node listens for the others.</summary>
     public required string ListenAddress { get; init; }
 
+    /// <summary>The history of a site that is founded now: a new one, or for a follower site that of the leader site, once that answers.</summary>
+    public Func<CancellationToken, Task<Guid>> NewHistory { get; init; } = static _ => Task.FromResult(Guid.NewGuid());
+
     /// <summary>Bytes per second of snapshots that this node gives to others; 0: unlimited.</summary>
     public long SnapshotBytesPerSecond { get; init; }
 

@@ -3,7 +3,7 @@ using Regatta.Core;
 
 namespace Regatta.Replication;
 
-/// <summary>What a follower is told next. The feed ends with anything but <see cref="Commands"/>.</summary>
+/// <summary>What a follower is told next. The feed ends with anything but <see cref="Commands"/> and, if it follows, <see cref="End"/>.</summary>
 public abstract record FeedItem
 {
     private FeedItem() { }
@@ -11,7 +11,7 @@ public abstract record FeedItem
     /// <summary>The next revisions, one command each, without a gap.</summary>
     public sealed record Commands(ImmutableArray<RevisedCommand> Items) : FeedItem;
 
-    /// <summary>Everything that there is was read, and the follower does not want to wait for more.</summary>
+    /// <summary>Everything that there is was read. A follower that waits for more is told so the first time, and now and then while there is nothing else.</summary>
     public sealed record End : FeedItem;
 
     /// <summary>The next revision is below the changelog.</summary>
@@ -21,8 +21,9 @@ public abstract record FeedItem
     public sealed record LeaderBehind : FeedItem;
 
     /// <summary>The follower's history is not this table's: another incarnation, or another chain hash at its revision.</summary>
-    public sealed record Diverged : FeedItem;
+    /// <param name="Theirs">The life of the leader site's table.</param>
+    public sealed record Diverged(Incarnation Theirs) : FeedItem;
 }
 
-/// <param name="Command">Does on the state before what the original did: no compares, no reads.</param>
+/// <param name="Command">From a leader site of ours it is what the original did to the state before: no compares, no reads.</param>
 public readonly record struct RevisedCommand(long Revision, TableCommand Command);

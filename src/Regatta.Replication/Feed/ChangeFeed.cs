@@ -11,9 +11,12 @@ namespace Regatta.Replication;
 /// </summary>
 /// <param name="incarnation">The table's.</param>
 /// <param name="batchBytes">About so many bytes of changes go into one <see cref="FeedItem.Commands"/>; a single larger revision goes alone.</param>
-public sealed class ChangeFeed(ITableGroup group, Incarnation incarnation, int batchBytes)
+public sealed class ChangeFeed(ITableGroup group, Incarnation incarnation, int batchBytes, TimeProvider time)
 {
-    /// <summary>Reads on until an item other than commands, or for ever if <paramref name="follow"/> is set.</summary>
+    /// <summary>How often a follower that waits is told that there is nothing new.</summary>
+    public static readonly TimeSpan IdleInterval = TimeSpan.FromSeconds(1);
+
+    /// <summary>Reads on until an item that ends the feed, or for ever if <paramref name="follow"/> is set.</summary>
     /// <param name="follow">Wait for further revisions at the end of what there is.</param>
     /// <exception cref="ObjectDisposedException">The table was deleted, or the node stops.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
@@ -29,6 +32,7 @@ public sealed class ChangeFeed(ITableGroup group, Incarnation incarnation, int b
         long next = position.Next;
         ChainHash? chain = ChainBefore(position);
         Source? source = null;
+        bool isTold = false;
         while (true)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -46,7 +50,7 @@ public sealed class ChangeFeed(ITableGroup group, Incarnation incarnation, int b
             {
                 if (chain is { } before && !ChangeCodec.Continues(before, next, records[0].Record))
                 {
-                    yield return new FeedItem.Diverged();
+                    yield return new FeedItem.Diverged(incarnation);
                     yield break;
                 }
 
@@ -64,10 +68,27 @@ public sealed class ChangeFeed(ITableGroup group, Incarnation incarnation, int b
                 yield return new FeedItem.End();
                 yield break;
             }
-            else
+            else if (!isTold || !await WaitAsync(next, cancellationToken).ConfigureAwait(false))
             {
-                await group.WaitForRevisionAsync(next, cancellationToken).ConfigureAwait(false);
+                isTold = true;
+                yield return new FeedItem.End();
             }
+        }
+    }
+
+    /// <returns>False: the revision did not come for a while.</returns>
+    private async Task<bool> WaitAsync(long revision, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource limit = new(IdleInterval, time);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            await group.WaitForRevisionAsync(revision, either.Token).ConfigureAwait(false);
+            return true;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return false;
         }
     }
 
@@ -75,13 +96,13 @@ public sealed class ChangeFeed(ITableGroup group, Incarnation incarnation, int b
     private FeedItem? Refusal(FeedPosition position)
     {
         if (position.Incarnation is { } known && known != incarnation)
-            return new FeedItem.Diverged();
+            return new FeedItem.Diverged(incarnation);
         long revision = group.Reader.Revision;
         if (position.Next - 1 > revision)
             return new FeedItem.LeaderBehind();
         // At the end there may be no next revision for long, which would show it.
         bool isDivergent = ChainBefore(position) is { } chain && position.Next > 1 && group.Reader.ReadChain(position.Next - 1) is { Found: true } ours && ours.Chain != chain;
-        return isDivergent ? new FeedItem.Diverged() : null;
+        return isDivergent ? new FeedItem.Diverged(incarnation) : null;
     }
 
     private ChainHash? ChainBefore(FeedPosition position) =>

@@ -1,0 +1,73 @@
+using Microsoft.Extensions.Logging;
+using Regatta.Core;
+using Regatta.Protocol.Channels;
+using Regatta.Replication;
+
+namespace Regatta.Node;
+
+/// <summary>What a node of a follower site has beyond one of the leader site: the way to the leader site, and what pulls over it.</summary>
+internal sealed class FollowerParts : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Catalogue _catalogue;
+    private readonly TableReconciler _reconciler;
+    private readonly SitePuller _puller;
+    private readonly Task _pulling;
+
+    private FollowerParts(ChannelSet leader, Catalogue catalogue, TableReconciler reconciler, SitePuller puller)
+    {
+        Leader = leader;
+        _catalogue = catalogue;
+        _reconciler = reconciler;
+        _puller = puller;
+        _pulling = puller.RunAsync(_stopping.Token);
+    }
+
+    public ChannelSet Leader { get; }
+
+    /// <summary>What the node waits for before it serves the tables that it knows of; null: nothing.</summary>
+    public string? Waiting
+    {
+        get
+        {
+            long known = _catalogue.Group.Reader.Revision;
+            if (known == 0 && CatalogueStatus is not { State: PullState.Following })
+                return "waiting for the leader site's catalogue" + (CatalogueStatus is { Reason.Length: > 0 } status ? ": " + status.Reason : "");
+            return _reconciler.Reached < known ? "opening new tables" : null;
+        }
+    }
+
+    private PullStatus? CatalogueStatus => _puller.Status(CatalogueKeys.CatalogueGroup);
+
+    public static ChannelSet Endpoints(NodeOptions options, TimeProvider time) =>
+        LeaderEndpoints.Open(options.ReplicationLeaderAddress, (int)options.ReplicationMaxReceiveBytes, (int)options.RaftNodeId, time);
+
+    /// <summary>Begins to pull.</summary>
+    public static FollowerParts Start(
+        NodeOptions options, Catalogue catalogue, TableReconciler reconciler, Guid history, ServedTables served, TimeProvider time, ILoggerFactory loggers)
+    {
+        ChannelSet leader = Endpoints(options, time);
+        PullTarget system = new(LeaderTables.Catalogue, new Incarnation(history, CatalogueKeys.CatalogueLife), catalogue.Group);
+        SitePuller puller = new(
+            () => served.Snapshot.Tables.Select(static table => new PullTarget(table.Name, table.Incarnation, table.Group)).Prepend(system),
+            options.RaftNodeId,
+            comparesHistory: true,
+            new GrpcLeaderSite(leader, time),
+            new PullOptions(),
+            Random.Shared,
+            time,
+            loggers.CreateLogger<SitePuller>());
+        return new FollowerParts(leader, catalogue, reconciler, puller);
+    }
+
+    /// <summary>What this node's puller of a table is doing; null: another node pulls for it.</summary>
+    public PullStatus? Status(long groupId) => _puller.Status(groupId);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await _pulling;
+        Leader.Dispose();
+        _stopping.Dispose();
+    }
+}

@@ -1,0 +1,97 @@
+using Google.Protobuf;
+using Grpc.Core;
+using Regatta.Protocol.Channels;
+using Regatta.Protocol.V1;
+using Regatta.Replication;
+
+namespace Regatta.Node;
+
+/// <summary>
+/// Writes at a follower site: passed on to the leader site as they are, and answered when this node has what was written, so that who wrote it reads it here. Nothing is kept for later:
+/// without the leader site a write fails at once, and one whose fate is not known says so and is not repeated.
+/// </summary>
+internal sealed class ForwardedWrites(ServedTables tables, TableReconciler reconciler, ChannelSet leader, CallDeadlines deadlines)
+{
+    public Task<PutResponse> PutAsync(PutRequest request, ServerCallContext context) =>
+        RunAsync(request.Table, (client, options) => client.PutAsync(request, options), static reply => reply.Header, context);
+
+    public Task<DeleteRangeResponse> DeleteAsync(DeleteRangeRequest request, ServerCallContext context) =>
+        RunAsync(request.Table, (client, options) => client.DeleteRangeAsync(request, options), static reply => reply.Header, context);
+
+    public Task<TxnResponse> TxnAsync(TxnRequest request, ServerCallContext context) =>
+        RunAsync(request.Table, (client, options) => client.TxnAsync(request, options), static reply => reply.Header, context);
+
+    private async Task<TReply> RunAsync<TReply>(
+        ByteString table, Func<KV.KVClient, CallOptions, AsyncUnaryCall<TReply>> call, Func<TReply, ResponseHeader> header, ServerCallContext context)
+    {
+        if (tables.Closed is { } closed)
+            throw closed.ToException();
+        using CallDeadline deadline = deadlines.Start(context);
+        TReply reply = await ForwardAsync(call, context.Deadline, deadline);
+        await HereAsync(table, header(reply), deadline);
+        return reply;
+    }
+
+    private async Task<TReply> ForwardAsync<TReply>(
+        Func<KV.KVClient, CallOptions, AsyncUnaryCall<TReply>> call, DateTime until, CallDeadline deadline)
+    {
+        CallOptions options = new(deadline: until == DateTime.MaxValue ? null : until, cancellationToken: deadline.Token);
+        for (int attempt = 1; ; attempt++)
+        {
+            ChannelRoute route = leader.Current;
+            try
+            {
+                return await call(new KV.KVClient(route.Invoker), options);
+            }
+            catch (RpcException e) when (IsUndone(e) && attempt < leader.Count && !deadline.Token.IsCancellationRequested)
+            {
+                leader.Leave(route);
+            }
+            catch (RpcException e)
+            {
+                if (IsUndone(e) || BrokenCall.Broke(e))
+                    leader.Leave(route);
+                throw Failed(e, route, deadline);
+            }
+        }
+    }
+
+    /// <summary>Nothing has happened. Our nodes never say UNAVAILABLE of a write whose fate they do not know.</summary>
+    private static bool IsUndone(RpcException e) => BrokenCall.NeverSent(e) || (e.StatusCode == StatusCode.Unavailable && !BrokenCall.Broke(e));
+
+    private static RpcException Failed(RpcException e, ChannelRoute route, CallDeadline deadline)
+    {
+        if (BrokenCall.NeverSent(e))
+            return new RpcException(new Status(StatusCode.Unavailable, $"{LeaderEndpoints.Describe(e, route.Address)}; {Failures.NothingHappened}, reads go on"));
+        if (deadline.Token.IsCancellationRequested && e.StatusCode is StatusCode.Cancelled or StatusCode.DeadlineExceeded)
+            return deadline.Expired("the leader site did not answer in time; " + Failures.FateUnknown);
+        return BrokenCall.Broke(e)
+            ? new RpcException(new Status(StatusCode.Unknown, $"{LeaderEndpoints.Describe(e, route.Address)}: {Failures.FateUnknown}"))
+            : new RpcException(new Status(e.StatusCode, "leader error: " + e.Status.Detail));
+    }
+
+    /// <summary>Waits until this node has the write.</summary>
+    private async Task HereAsync(ByteString name, ResponseHeader header, CallDeadline deadline)
+    {
+        try
+        {
+            // The table may be newer at the leader site than here: then the catalogue brings it. Once it has, and it is not here, it was deleted meanwhile.
+            if (Find(name, header) is null)
+                await reconciler.WaitAsync(CatalogueKeys.RevisionOf((long)header.ShardId), deadline.Token);
+            if (Find(name, header) is { } table)
+                await table.Group.WaitForRevisionAsync((long)header.Revision, deadline.Token);
+        }
+        catch (ObjectDisposedException)
+        {
+            // Deleted meanwhile.
+        }
+        catch (OperationCanceledException) when (deadline.Token.IsCancellationRequested)
+        {
+            throw deadline.Expired($"the write is done at the leader site, at revision {header.Revision}, but has not arrived at this node yet");
+        }
+    }
+
+    /// <summary>The table that the leader site has written to; a table of that name from another life is another table.</summary>
+    private ServedTable? Find(ByteString name, ResponseHeader header) =>
+        tables.Snapshot.TryGet(name.Span, out ServedTable? table) && table.Group.GroupId == (long)header.ShardId ? table : null;
+}

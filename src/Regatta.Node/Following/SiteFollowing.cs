@@ -1,0 +1,89 @@
+using Google.Protobuf;
+using Regatta.Protocol.Peer;
+using Regatta.Protocol.V1;
+using Regatta.Protocol.V1Ext;
+using Regatta.Raft;
+using Regatta.Replication;
+
+namespace Regatta.Node;
+
+/// <summary>How the tables of the site follow the leader site: of each what the node says that pulls for it.</summary>
+/// <param name="follower">Null: this is the leader site.</param>
+internal sealed class SiteFollowing(FollowerParts? follower, NodeOptions options, Catalogue catalogue, ServedTables served, ISiteLink link, TimeProvider time)
+{
+    private static readonly TimeSpan AskTimeout = TimeSpan.FromSeconds(1);
+
+    /// <summary>As this node sees a table; null: this is the leader site.</summary>
+    public Following? Describe(ITableGroup group) => follower is null ? null : Describe(group, follower.Status(group.GroupId));
+
+    /// <summary>As this node sees all tables.</summary>
+    public FollowingResponse Local()
+    {
+        FollowingResponse reply = new() { IsFollower = follower is not null };
+        if (follower is null)
+            return reply;
+        reply.LeaderAddresses.AddRange(options.ReplicationLeaderAddress.Select(static address => address.GetLeftPart(UriPartial.Authority)));
+        reply.Tables.Add(Row(LeaderTables.Catalogue, catalogue.Group));
+        reply.Tables.AddRange(served.Snapshot.Tables.Select(table => Row(table.Name, table.Group)));
+        return reply;
+    }
+
+    /// <summary>As the site's nodes see them.</summary>
+    public async Task<FollowingResponse> AllAsync(CancellationToken deadline)
+    {
+        FollowingResponse reply = Local();
+        if (follower is null)
+            return reply;
+        FollowingResponse?[] others = await Task.WhenAll(link.Nodes.Where(node => node != options.RaftNodeId).Select(node => AskAsync(node, deadline)));
+        foreach (FollowedTable table in reply.Tables.Where(static table => table.Following.State == Following.Types.State.Elsewhere))
+        {
+            FollowedTable? puller = others.OfType<FollowingResponse>().SelectMany(static other => other.Tables)
+                .FirstOrDefault(other => other.Name == table.Name && other.Following.State != Following.Types.State.Elsewhere);
+            if (puller is null)
+                continue;
+            table.Revision = puller.Revision;
+            table.Following = puller.Following;
+        }
+
+        return reply;
+    }
+
+    private async Task<FollowingResponse?> AskAsync(long node, CancellationToken deadline)
+    {
+        using TimeLimit limit = new(AskTimeout, time, deadline);
+        try
+        {
+            ReadOnlyMemory<byte> answer = await link.AskAsync(node, new NodeQuestion { Following = new FollowingRequest() }.ToByteArray(), limit.Token);
+            return NodeAnswer.Parser.ParseFrom(answer.Span).Following;
+        }
+        catch (Exception e) when (e is IOException or InvalidProtocolBufferException or OperationCanceledException)
+        {
+            deadline.ThrowIfCancellationRequested();
+            return null;
+        }
+    }
+
+    private FollowedTable Row(string name, ITableGroup group) => new() { Name = name, Revision = (ulong)group.Reader.Revision, Following = Describe(group) };
+
+    private Following Describe(ITableGroup group, PullStatus? status) => status is null
+        ? new Following { State = Following.Types.State.Elsewhere, NodeId = group.LeaderNodeId == options.RaftNodeId ? 0 : (ulong)group.LeaderNodeId }
+        : new Following
+        {
+            State = StateOf(status.State),
+            Reason = status.Reason,
+            LeaderRevision = (ulong)status.LeaderRevision,
+            BehindMs = (ulong)status.Behind.TotalMilliseconds,
+            NodeId = (ulong)options.RaftNodeId,
+        };
+
+    private static Following.Types.State StateOf(PullState state) => state switch
+    {
+        PullState.Following => Following.Types.State.Following,
+        PullState.CatchingUp => Following.Types.State.CatchingUp,
+        PullState.SnapshotNeeded => Following.Types.State.SnapshotNeeded,
+        PullState.LeaderBehind => Following.Types.State.LeaderBehind,
+        PullState.Fenced => Following.Types.State.Fenced,
+        PullState.LeaderUnreachable => Following.Types.State.LeaderUnreachable,
+        _ => Following.Types.State.Refused,
+    };
+}

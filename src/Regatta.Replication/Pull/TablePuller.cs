@@ -1,0 +1,182 @@
+using Microsoft.Extensions.Logging;
+using Regatta.Core;
+using Regatta.Raft;
+
+namespace Regatta.Replication;
+
+/// <summary>
+/// Brings one table of a follower site up to the leader site's, and keeps it there: asks from the revision behind the applied one on, and proposes what comes to the table's
+/// group. It may run on several nodes at a time and be stopped at any moment: a batch applies only to the state that it follows.
+/// </summary>
+/// <param name="group">The table's group; this node leads it, or did a moment ago.</param>
+/// <param name="name">As the leader site knows the table.</param>
+/// <param name="incarnation">The table's life.</param>
+/// <param name="comparesHistory">False: the leader site is one of the Go project, which knows of no lives and hashes.</param>
+public sealed partial class TablePuller(
+    ITableGroup group, string name, Incarnation incarnation, bool comparesHistory, ILeaderSite site, PullOptions options, Random random, TimeProvider time, ILogger logger)
+{
+    private volatile Standing _standing = new(PullState.CatchingUp, "", 0, time.GetTimestamp());
+
+    /// <summary>As of now.</summary>
+    public PullStatus Status
+    {
+        get
+        {
+            Standing standing = _standing;
+            bool isBehind = group.Reader.Revision < standing.LeaderRevision;
+            return new PullStatus(
+                standing.State == PullState.Following && isBehind ? PullState.CatchingUp : standing.State,
+                standing.Reason,
+                standing.LeaderRevision,
+                isBehind ? time.GetElapsedTime(standing.Since) : TimeSpan.Zero);
+        }
+    }
+
+    /// <summary>Pulls until it is cancelled.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        Backoff backoff = new(options, random);
+        while (!cancellationToken.IsCancellationRequested)
+        {
+            TimeSpan wait;
+            try
+            {
+                wait = await PullAsync(backoff, cancellationToken).ConfigureAwait(false) ?? backoff.Next();
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (LeaderSiteException e)
+            {
+                Become(e.Failure == LeaderFailure.Unreachable ? PullState.LeaderUnreachable : PullState.Refused, e.Message);
+                wait = backoff.Next();
+            }
+            catch (InvalidDataException e)
+            {
+                Become(PullState.Refused, e.Message);
+                wait = backoff.Next();
+            }
+            catch (ObjectDisposedException)
+            {
+                // The table is being deleted, or its state exchanged.
+                wait = backoff.Next();
+            }
+
+            await Task.Delay(wait, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>One stream, from its beginning to its end.</summary>
+    /// <returns>How long to wait before the next one; null: as after a failure.</returns>
+    private async Task<TimeSpan?> PullAsync(Backoff backoff, CancellationToken cancellationToken)
+    {
+        // What an earlier puller has proposed is applied behind it. Without it the same would be pulled again, and skipped.
+        BarrierOutcome barrier = await group.ReadBarrierAsync(cancellationToken).ConfigureAwait(false);
+        if (!barrier.Succeeded)
+        {
+            Become(PullState.CatchingUp, barrier.Reason ?? "");
+            return null;
+        }
+
+        PulledHistory history = new(incarnation, group.Reader.Revision, options.LargestGap);
+        using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using PullWindow window = new(group, options.Window, ending, cancellationToken);
+        try
+        {
+            await foreach (PulledItem item in site.PullAsync(name, Position(history.Revision), ending.Token).ConfigureAwait(false))
+            {
+                if (Obstacle(item, history.Revision) is { } obstacle)
+                {
+                    Become(obstacle.State, obstacle.Reason, item.LeaderRevision);
+                    return null;
+                }
+
+                backoff.Reset();
+                Hear(item.LeaderRevision);
+                if (item.Item is FeedItem.Commands { Items: var commands } && history.Next(commands) is { } batch)
+                    await window.AddAsync(batch, ending.Token).ConfigureAwait(false);
+            }
+
+            return options.PollInterval;
+        }
+        catch (OperationCanceledException) when (window.Failure is not null && !cancellationToken.IsCancellationRequested)
+        {
+            Become(PullState.CatchingUp, window.Failure);
+            return null;
+        }
+        finally
+        {
+            await window.DrainAsync().ConfigureAwait(false);
+        }
+    }
+
+    private FeedPosition Position(long revision)
+    {
+        if (!comparesHistory)
+            return new FeedPosition(revision + 1, null, null);
+        ChainHash? chain = revision > 0 && group.Reader.ReadChain(revision) is { Found: true } read ? read.Chain : null;
+        return new FeedPosition(revision + 1, incarnation, chain);
+    }
+
+    /// <summary>Why an item ends the stream; null: it does not.</summary>
+    private (PullState State, string Reason)? Obstacle(PulledItem item, long revision) => item.Item switch
+    {
+        FeedItem.Diverged { Theirs: var theirs } => Difference(theirs, revision),
+        _ when comparesHistory && item.Life is null =>
+            (PullState.Fenced, "fenced: the leader site does not say which history its table has, as one of the Go project does not, and this site's has one"),
+        _ when comparesHistory && item.Life is { } life && life != incarnation => Difference(life, revision),
+        FeedItem.UseSnapshot => (
+            PullState.SnapshotNeeded,
+            $"the leader site has the changes from revision {revision + 1} on no longer, only a snapshot; this version cannot fetch one from another site"),
+        FeedItem.LeaderBehind => (
+            PullState.LeaderBehind,
+            $"this site has revision {revision} and the leader site {item.LeaderRevision}: it was set back, or another leader site answers; waiting until it has that revision"),
+        _ => null,
+    };
+
+    private (PullState State, string Reason) Difference(Incarnation theirs, long revision)
+    {
+        const string Fenced = "fenced: the leader site's table is not the one that this site has followed; ";
+        if (theirs.History != incarnation.History)
+        {
+            return (
+                PullState.Fenced,
+                $"{Fenced}its history is {theirs.History:N}, and here {incarnation.History:N}: it is another leader site, or one that was founded anew");
+        }
+
+        if (theirs.Number > incarnation.Number)
+            return (PullState.CatchingUp, "the leader site has deleted the table and made another one of its name; waiting for the news in its catalogue");
+        return (PullState.Fenced, theirs.Number < incarnation.Number
+            ? $"{Fenced}its life {theirs.Number} is earlier than {incarnation.Number}, which is here: it was set back to an older state"
+            : $"{Fenced}its changes up to revision {revision} are others than those here: it was set back to an older state and has written on");
+    }
+
+    /// <summary>The stream is open, and the leader site stood there.</summary>
+    private void Hear(long leaderRevision)
+    {
+        Standing before = _standing;
+        bool hadAll = group.Reader.Revision >= before.LeaderRevision;
+        _standing = new Standing(PullState.Following, "", Math.Max(leaderRevision, before.LeaderRevision), hadAll ? time.GetTimestamp() : before.Since);
+        if (before.Reason.Length > 0)
+            LogFollows(name, group.GroupId);
+    }
+
+    private void Become(PullState state, string reason, long leaderRevision = 0)
+    {
+        Standing before = _standing;
+        // Also back: a leader site that was set back is where it says it is.
+        _standing = new Standing(state, reason, leaderRevision > 0 ? leaderRevision : before.LeaderRevision, before.Since);
+        if (before.Reason != reason && reason.Length > 0)
+            LogWaits(name, group.GroupId, state, reason);
+    }
+
+    /// <param name="Since">When the oldest revision was heard of that was not applied then.</param>
+    private sealed record Standing(PullState State, string Reason, long LeaderRevision, long Since);
+
+    [LoggerMessage(LogLevel.Information, "Table {Table} (group {GroupId}) follows the leader site again.")]
+    private partial void LogFollows(string table, long groupId);
+
+    [LoggerMessage(LogLevel.Warning, "Table {Table} (group {GroupId}) does not follow the leader site at the moment ({State}): {Reason}")]
+    private partial void LogWaits(string table, long groupId, PullState state, string reason);
+}
