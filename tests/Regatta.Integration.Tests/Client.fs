@@ -113,6 +113,28 @@ type Client(port: int, table: string, patience: TimeSpan) =
     /// What all nodes of the site hold, at the newest revision.
     member _.Hashes() = Site.SiteClient(channel).TableHashAsync(TableHashRequest(Table = name), options ()).ResponseAsync
 
+    /// The same of a revision.
+    member _.HashesAt(revision: int64) =
+        Site.SiteClient(channel).TableHashAsync(TableHashRequest(Table = name, Revision = uint64 revision), options ()).ResponseAsync
+
+    /// Until the node has the table at that revision.
+    member _.Await(revision: int64) =
+        task {
+            let mutable there = false
+
+            while not there do
+                try
+                    let! _ = kv.RangeAsync(RangeRequest(Table = name, Key = zero, MinRevision = uint64 revision), options ()).ResponseAsync
+                    there <- true
+                with :? RpcException as e when e.StatusCode = StatusCode.NotFound ->
+                    // The table has not come yet.
+                    do! System.Threading.Tasks.Task.Delay(TimeSpan.FromMilliseconds 20.0, TimeProvider.System)
+        }
+
+    /// Hands the leadership of the table over to a node, by its id.
+    member _.MoveLeader(id: int) =
+        Site.SiteClient(channel).MoveLeaderAsync(MoveLeaderRequest(Table = name, NodeId = uint64 id), options ()).ResponseAsync
+
     /// What the node says of itself and its tables.
     member client.Status() = client.Cluster.StatusAsync(StatusRequest(), options ()).ResponseAsync
 

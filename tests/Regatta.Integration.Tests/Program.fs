@@ -22,5 +22,6 @@ let main argv =
               SiteDiskTests.tests
               SiteAwayTests.tests
               SiteScaleTests.tests
-              SiteHashTests.tests ])
+              SiteHashTests.tests
+              FollowerSiteTests.tests ])
         argv

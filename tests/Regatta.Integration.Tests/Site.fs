@@ -12,14 +12,14 @@ open Regatta.Testing
 
 /// A site of three nodes, each a process of its own. Nodes are numbered from 0 here; their ids are one higher. Its ports stay the same for as long as it
 /// lives, and so do its clients.
-type Site(directoryOf: int -> string, options: string list) =
+type Site(launch: int -> string -> Ports list -> string list -> NodeStart, directoryOf: int -> string, options: string list) =
     static let size = 3
 
     /// Generous, as that of a node: so long may a site take to agree.
     static let patience = TimeSpan.FromSeconds 120.0
 
     let ports = List.init size (fun _ -> Ports.Take())
-    let starts = List.init size (fun index -> Launch.siteNode (index + 1) (directoryOf index) ports options)
+    let starts = List.init size (fun index -> launch (index + 1) (directoryOf index) ports options)
     let nodes: NodeProcess option array = Array.create size None
     let clients = Array.init size (fun index -> new Client(ports[index].Clients, Launch.table, TimeSpan.FromSeconds 5.0))
 
@@ -36,6 +36,9 @@ type Site(directoryOf: int -> string, options: string list) =
                 return None
         }
 
+    /// A leader site.
+    new(directoryOf, options) = new Site(Launch.siteNode, directoryOf, options)
+
     static member All = List.init size id
 
     /// The other nodes.
@@ -43,6 +46,9 @@ type Site(directoryOf: int -> string, options: string list) =
 
     member _.Clients = clients
     member _.Port(index: int) = ports[index].Clients
+
+    /// Where follower sites pull from a node.
+    member _.Replication(index: int) = ports[index].Replication
 
     /// Where the other nodes find a node.
     member _.Raft(index: int) = ports[index].Base + 2

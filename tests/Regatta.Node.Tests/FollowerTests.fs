@@ -13,6 +13,7 @@ open Regatta.Protocol.Mvcc
 open Regatta.Protocol.V1
 open Regatta.Protocol.V1Ext
 open Regatta.Replication
+open Regatta.Testing
 
 let private t = Bytes.text "t"
 type private State = Following.Types.State
@@ -79,7 +80,7 @@ let private pulling =
               use! leader = Nodes.start home.Path [ "tables.names", "t" ]
               Expect.isFalse starting.IsCompleted "waits"
               let! revision = leader.Put("t", "k", "v")
-              relay.LeadTo leader.Node.ReplicationAddress
+              relay.LeadTo(portOf leader)
               use! follower = starting
               let! value = read follower "t" "k" revision
               Expect.equal value (Some "v") "followed"
@@ -120,7 +121,7 @@ let private pulling =
               use away = new Scratch()
               use relay = new Relay()
               use! leader = Nodes.start home.Path [ "tables.names", "t" ]
-              relay.LeadTo leader.Node.ReplicationAddress
+              relay.LeadTo(portOf leader)
               let! first = start away.Path relay.Address []
               let! revision = leader.Put("t", "k", "v")
               let! _ = read first "t" "k" revision
@@ -132,7 +133,7 @@ let private pulling =
               Expect.equal value (Some "v") "what it has"
               let! waiting = untilState second "t" State.LeaderUnreachable
               Expect.stringContains waiting.Reason "leader site" "says why"
-              relay.LeadTo leader.Node.ReplicationAddress
+              relay.LeadTo(portOf leader)
               let! value = read second "t" "k" (revision + 1UL)
               Expect.equal value (Some "w") "caught up"
           }) ]
@@ -199,7 +200,7 @@ let private writing =
                   txn.Success.Add(RequestOp(RequestRange = RequestOp.Types.Range(Key = Bytes.text "k")))
                   let! reading = follower.Clients.Kv.TxnAsync txn
                   Expect.equal reading.Responses.Count 1 "a transaction that only reads"
-                  relay.LeadTo leader.Node.ReplicationAddress
+                  relay.LeadTo(portOf leader)
                   let! _ = untilState follower "t" State.Following
                   let! value = leader.Get("t", "k")
                   Expect.equal value (Some "v") "the write that failed was not kept for later"
@@ -274,7 +275,7 @@ let private afterwards (body: Relay -> Scratch -> RunningNode -> Task<unit>) =
         Directory.CreateDirectory old.Path |> ignore
         copy home.Path old.Path
         let! leader = Nodes.start home.Path []
-        relay.LeadTo leader.Node.ReplicationAddress
+        relay.LeadTo(portOf leader)
         use! follower = start away.Path relay.Address []
         let! revision = leader.Put("t", "k", "2")
         let! _ = read follower "t" "k" revision
@@ -295,7 +296,7 @@ let private fencing =
               task {
                   use elsewhere = new Scratch()
                   use! stranger = Nodes.start elsewhere.Path []
-                  relay.LeadTo stranger.Node.ReplicationAddress
+                  relay.LeadTo(portOf stranger)
                   let! catalogue = untilState follower LeaderTables.Catalogue State.Fenced
                   Expect.stringContains catalogue.Reason "it is another leader site, or one that was founded anew" "says so"
                   do! stillHere follower
@@ -313,7 +314,7 @@ let private fencing =
           afterwards (fun relay old follower ->
               task {
                   use! back = Nodes.start old.Path []
-                  relay.LeadTo back.Node.ReplicationAddress
+                  relay.LeadTo(portOf back)
                   let! behind = untilState follower "t" State.LeaderBehind
                   Expect.stringContains behind.Reason "this site has revision 2 and the leader site 1" "says where both stand"
                   do! stillHere follower
@@ -328,7 +329,7 @@ let private fencing =
           afterwards (fun relay old follower ->
               task {
                   use! back = Nodes.start old.Path []
-                  relay.LeadTo back.Node.ReplicationAddress
+                  relay.LeadTo(portOf back)
                   let! _ = untilState follower "t" State.LeaderBehind
                   let! _ = back.Put("t", "k", "2")
                   let! _ = back.Put("t", "k", "3")
@@ -346,10 +347,10 @@ let private fencing =
                   let! _ = read follower "t" "k" revision
                   use elsewhere = new Scratch()
                   use! stranger = Nodes.start elsewhere.Path [ "tables.names", "t" ]
-                  relay.LeadTo stranger.Node.ReplicationAddress
+                  relay.LeadTo(portOf stranger)
                   relay.Break()
                   let! _ = untilState follower "t" State.Fenced
-                  relay.LeadTo leader.Node.ReplicationAddress
+                  relay.LeadTo(portOf leader)
                   relay.Break()
                   let! revision = leader.Put("t", "k", "2")
                   let! value = read follower "t" "k" revision

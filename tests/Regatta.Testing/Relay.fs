@@ -1,0 +1,114 @@
+namespace Regatta.Testing
+
+open System
+open System.Collections.Generic
+open System.IO
+open System.Net
+open System.Net.Sockets
+open System.Threading
+open System.Threading.Tasks
+
+/// A way to a port that can be closed, opened again, and cut after some bytes: a relay on loopback.
+type Relay() =
+    let listener = new TcpListener(IPAddress.Loopback, 0)
+    let stop = new CancellationTokenSource()
+    let gate = obj ()
+    let open' = HashSet<TcpClient>()
+    let mutable target: int option = None
+    let mutable cutAfter: (unit -> int) option = None
+
+    let close (client: TcpClient) =
+        lock gate (fun () -> open'.Remove client |> ignore)
+        client.Dispose()
+
+    /// One direction, until it ends, or the bytes that it may carry are used up.
+    let copy (from: TcpClient) (into: TcpClient) (allowance: int) =
+        task {
+            let buffer = Array.zeroCreate 4096
+            let mutable left = allowance
+            let mutable going = true
+
+            try
+                while going do
+                    let! count = from.GetStream().ReadAsync(Memory buffer, stop.Token)
+                    let count = min count left
+                    left <- left - count
+                    going <- count > 0 && left > 0
+                    do! into.GetStream().WriteAsync(ReadOnlyMemory(buffer, 0, count), stop.Token)
+            with
+            | :? IOException
+            | :? InvalidOperationException
+            | :? OperationCanceledException -> ()
+
+            close from
+            close into
+        }
+
+    let serve (client: TcpClient) =
+        task {
+            match target with
+            | None -> client.Dispose()
+            | Some port ->
+                let onwards = new TcpClient(NoDelay = true)
+                client.NoDelay <- true
+
+                lock gate (fun () ->
+                    open'.Add client |> ignore
+                    open'.Add onwards |> ignore)
+
+                try
+                    do! onwards.ConnectAsync(IPAddress.Loopback, port, stop.Token)
+                    let allowance = cutAfter |> Option.map (fun draw -> draw ()) |> Option.defaultValue Int32.MaxValue
+                    let! _ = Task.WhenAll [| copy client onwards Int32.MaxValue; copy onwards client allowance |]
+                    ()
+                with
+                | :? SocketException
+                | :? ObjectDisposedException
+                | :? OperationCanceledException ->
+                    close client
+                    close onwards
+        }
+
+    let accepting =
+        listener.Start()
+
+        task {
+            try
+                while true do
+                    let! client = listener.AcceptTcpClientAsync stop.Token
+                    serve client |> ignore
+            with
+            | :? OperationCanceledException
+            | :? SocketException
+            | :? ObjectDisposedException -> ()
+        }
+
+    member _.Address = $"http://127.0.0.1:{(listener.LocalEndpoint :?> IPEndPoint).Port}"
+
+    /// Connections that are there stay.
+    member _.LeadTo(port: int option) = target <- port
+
+    /// Each connection made from now on is cut when it has carried so many bytes back.
+    member _.CutAfter(draw: (unit -> int) option) = cutAfter <- draw
+
+    /// Breaks all connections.
+    member _.Break() =
+        for client in lock gate (fun () -> List.ofSeq open') do
+            close client
+
+    /// Nobody gets through until LeadTo.
+    member relay.Close() =
+        target <- None
+        relay.Break()
+
+    interface IAsyncDisposable with
+        member relay.DisposeAsync() =
+            ValueTask(
+                task {
+                    do! stop.CancelAsync()
+                    listener.Stop()
+                    relay.Break()
+                    do! accepting
+                    stop.Dispose()
+                }
+            )
