@@ -16,8 +16,9 @@ public sealed record TxnResult(long Revision, bool Succeeded, ImmutableArray<Txn
 
 public sealed record DummyResult(long Revision) : CommandResult(Revision);
 
-/// <param name="Revision">The table's, behind the batch.</param>
-/// <param name="IsApplied">False: the table stands elsewhere, or lives another life; the batch was skipped.</param>
+/// <summary>Of a <see cref="ReplicatedBatch"/> or an <see cref="InstallCommand"/>.</summary>
+/// <param name="Revision">The table's, behind it.</param>
+/// <param name="IsApplied">False: the table stands elsewhere, or lives another life; it was skipped.</param>
 public sealed record ReplicatedResult(long Revision, bool IsApplied) : CommandResult(Revision);
 
 /// <summary>The answer of one operation of a transaction, in the order of the taken branch.</summary>

@@ -42,8 +42,27 @@ public ref struct EntryReader
     public long RevisionBehind(Incarnation incarnation, long revision)
     {
         while (TryRead(out TableCommand? command))
-            revision += command is ReplicatedBatch batch ? batch.Follows(incarnation, revision) ? batch.Commands.Length : 0 : 1;
+        {
+            revision = command switch
+            {
+                ReplicatedBatch batch => batch.Follows(incarnation, revision) ? revision + batch.Commands.Length : revision,
+                InstallCommand install => install.Advances(incarnation, revision) ? install.Revision : revision,
+                _ => revision + 1,
+            };
+        }
+
         return revision;
+    }
+
+    /// <summary>The installation that an entry is; null: it is an entry of another kind. A look at one byte where it is not.</summary>
+    /// <exception cref="InvalidDataException">The payload is garbled, or has more commands than the installation.</exception>
+    public static InstallCommand? ReadInstall(ReadOnlyMemory<byte> payload)
+    {
+        if (payload.Length <= EntryWriter.HeaderBytes || payload.Span[EntryWriter.HeaderBytes] != (byte)CommandKind.Install)
+            return null;
+        EntryReader reader = new(payload);
+        reader.TryRead(out TableCommand? command);
+        return reader.TryRead(out _) ? throw new InvalidDataException("Raft entry: an installation is not alone in it.") : command as InstallCommand;
     }
 
     /// <summary>The next command's kind; one of the two members below must follow.</summary>

@@ -4,7 +4,7 @@ namespace Regatta.Core;
 
 /// <summary>
 /// A mutating request as it goes through the Raft log. Every command that is applied gets exactly one table revision, also when
-/// it changes nothing; a <see cref="ReplicatedBatch"/> is no command but carries some. Limits are checked before a command is proposed,
+/// it changes nothing; a <see cref="ReplicatedBatch"/> carries some, and an <see cref="InstallCommand"/> stands for many. Limits are checked before a command is proposed,
 /// never when it is applied: apply accepts whatever is in the log.
 /// </summary>
 public abstract record TableCommand;
@@ -39,6 +39,19 @@ public sealed record ReplicatedBatch(Incarnation Incarnation, long Before, Immut
 {
     /// <summary>Whether a table of that life, at that revision, applies it.</summary>
     public bool Follows(Incarnation incarnation, long revision) => Incarnation == incarnation && Before == revision;
+}
+
+/// <summary>
+/// Another state takes the place of the table's: a later one of the same life, as files that the nodes have fetched before. It is alone in its entry, changes what
+/// it is applied to by exchange and not by writes, and is skipped where the table has come as far already.
+/// </summary>
+/// <param name="Revision">Of the state, 1 or more.</param>
+/// <param name="Chain">The chain hash at that revision.</param>
+/// <param name="Files">Hash over what the files are: nodes that hold files of the same hash hold the same state.</param>
+public sealed record InstallCommand(Incarnation Incarnation, long Revision, ChainHash Chain, UInt128 Files) : TableCommand
+{
+    /// <summary>Whether a table of that life, at that revision, takes it.</summary>
+    public bool Advances(Incarnation incarnation, long revision) => Incarnation == incarnation && Revision > revision;
 }
 
 /// <summary>One operation of a transaction.</summary>

@@ -14,8 +14,14 @@ public sealed partial class GroupHost : ISiteGroups
 
     TableGroup? ISiteGroups.Find(long groupId) => _slots.TryGetValue(groupId, out GroupSlot? slot) ? slot.Group?.Current : null;
 
-    SnapshotOrigin? ISiteGroups.Origin(long groupId) =>
-        _slots.TryGetValue(groupId, out GroupSlot? slot) && slot is { Group: { } group, Store: { } store } ? new SnapshotOrigin(store.Checkpoint, () => store.Applied.Index, () => group.Term) : null;
+    private SnapshotOrigin? Origin(long groupId)
+    {
+        if (groupId < 0)
+            return StagedOrigin(-groupId);
+        return _slots.TryGetValue(groupId, out GroupSlot? slot) && slot is { Group: { } group, State: { } state }
+            ? new SnapshotOrigin(state.Checkpoint, () => state.Store.Applied.Index, () => group.Term)
+            : null;
+    }
 
     /// <summary>All groups that this node leads, at once, and within a bounded time: a stop must not hang on nodes that are slow.</summary>
     private async Task HandOverAsync()
@@ -45,9 +51,11 @@ public sealed partial class GroupHost : ISiteGroups
     private Task<TableGroup> OpenWholeAsync(GroupSlot slot, GroupSpec spec)
     {
         TableStore store = TableStore.Open(_directory.TablePath(spec.GroupId), spec.Incarnation, _environment);
+        StoredGroupState state = new(store, _directory.Generations(spec.GroupId), _environment, _options.Changelog);
+        state.Sweep();
         slot.Spec = spec;
-        slot.Store = store;
-        return TableGroup.StartAsync(spec, _setting, new StoredGroupState(store, _options.Changelog));
+        slot.State = state;
+        return TableGroup.StartAsync(spec, _setting, state);
     }
 
     private void NeedSnapshot(SnapshotNeed need)
@@ -95,10 +103,30 @@ public sealed partial class GroupHost : ISiteGroups
     private async Task<FetchedSnapshot> FetchAsync(GroupSlot slot, SnapshotNeed need)
     {
         GroupSpec spec = slot.Spec ?? throw new InvalidOperationException($"Group {need.GroupId} was never started.");
-        IPeer leader = _setting.Members.Peer(need.LeaderNodeId) ?? throw new InvalidOperationException($"Group {need.GroupId} cannot fetch from itself.");
         SnapshotFetch fetch = new(
             _directory, need.GroupId, spec.Incarnation, new SnapshotFetchOptions(), _setting.Time, _setting.Loggers.CreateLogger<SnapshotFetch>());
+        if (need.LeaderNodeId == 0)
+            return await FetchFromAnyAsync(fetch, need).ConfigureAwait(false);
+        IPeer leader = _setting.Members.Peer(need.LeaderNodeId) ?? throw new InvalidOperationException($"Group {need.GroupId} cannot fetch from itself.");
         return await fetch.RunAsync(leader, need.LeastIndex, _stopping.Token).ConfigureAwait(false);
+    }
+
+    private async Task<FetchedSnapshot> FetchFromAnyAsync(SnapshotFetch fetch, SnapshotNeed need)
+    {
+        Exception? cause = null;
+        foreach (IPeer peer in _setting.Members.Ids.Select(_setting.Members.Peer).OfType<IPeer>())
+        {
+            try
+            {
+                return await fetch.RunAsync(peer, need.LeastIndex, _stopping.Token).ConfigureAwait(false);
+            }
+            catch (Exception e) when (!_stopping.IsCancellationRequested)
+            {
+                cause = e;
+            }
+        }
+
+        throw new InvalidOperationException($"Group {need.GroupId}: no other node gives a state up to index {need.LeastIndex}.", cause);
     }
 
     /// <summary>DotNext leaves a group dead when its background work has failed; what is on disk is whole.</summary>

@@ -18,6 +18,7 @@ public sealed partial class GroupHost : IGroupHost
     private readonly StorageEnvironment _environment;
     private readonly ILogger _logger;
     private readonly SiteNetwork? _network;
+    private readonly SnapshotSource _source;
     private readonly ConcurrentDictionary<long, GroupSlot> _slots = new();
     private readonly ConcurrentDictionary<long, byte> _onDisk = new();
     private readonly CancellationTokenSource _stopping = new();
@@ -39,7 +40,13 @@ public sealed partial class GroupHost : IGroupHost
         _setting = setting with { NeedSnapshot = NeedSnapshot };
         _logger = setting.Loggers.CreateLogger<GroupHost>();
         _fetches = new SemaphoreSlim(options.Site?.SnapshotFetches ?? 1);
-        foreach (long group in setting.Log.Groups().Concat(TableDirectories(directory.TablesPath)))
+        _source = new SnapshotSource(
+            directory.ScratchPath,
+            Origin,
+            new SnapshotSourceOptions { BytesPerSecond = options.SnapshotBytesPerSecond },
+            setting.Time,
+            setting.Loggers.CreateLogger<SnapshotSource>());
+        foreach (long group in setting.Log.Groups().Concat(TableDirectories(directory.TablesPath)).Concat(TableDirectories(directory.GenerationsPath)))
             _onDisk.TryAdd(group, 0);
         _onFailure = setting.FailStop.Token.UnsafeRegister(static host => ((GroupHost)host!).AbortAll(), this);
         _roomLoop = RunAsync(options.RoomInterval, MeasureRoomAsync);
@@ -86,7 +93,7 @@ public sealed partial class GroupHost : IGroupHost
             GroupSetting setting = new(dir.Identity.NodeId, members, log, dir.ScratchPath, failStop, room, options.Groups, loggers, time);
             host = new GroupHost(dir, options, environment, setting, network);
             if (network is not null)
-                await network.StartAsync(host, log, options.Groups, cancellationToken).ConfigureAwait(false);
+                await network.StartAsync(host, host._source, log, options.Groups, cancellationToken).ConfigureAwait(false);
             return host;
         }
         catch
@@ -159,7 +166,9 @@ public sealed partial class GroupHost : IGroupHost
                 () =>
                 {
                     TableStore.Drop(_directory.TablePath(groupId));
+                    _directory.Generations(groupId).Drop();
                     SnapshotInstall.Discard(_directory, groupId);
+                    SnapshotInstall.Discard(_directory, -groupId);
                 },
                 CancellationToken.None).ConfigureAwait(false);
             _onDisk.TryRemove(groupId, out _);
@@ -197,11 +206,13 @@ public sealed partial class GroupHost : IGroupHost
         await _stopping.CancelAsync().ConfigureAwait(false);
         await Task.WhenAll(_roomLoop, _maintenanceLoop, _memoryLoop, _beatLoop).ConfigureAwait(false);
         await Task.WhenAll(_catchingUp.Values).ConfigureAwait(false);
+        await Task.WhenAll(_staging.Values).ConfigureAwait(false);
         await HandOverAsync().ConfigureAwait(false);
         ParallelOptions parallel = new() { MaxDegreeOfParallelism = StopParallelism };
         await Parallel.ForEachAsync(_slots, parallel, async (pair, _) => await StopAsync(pair.Value).ConfigureAwait(false)).ConfigureAwait(false);
         if (_network is not null)
             await _network.DisposeAsync().ConfigureAwait(false);
+        await _source.DisposeAsync().ConfigureAwait(false);
         await _onFailure.DisposeAsync().ConfigureAwait(false);
         _setting.Log.Dispose();
         _environment.Dispose();
@@ -225,8 +236,7 @@ public sealed partial class GroupHost : IGroupHost
                 await MakeAnewAsync(slot).ConfigureAwait(false);
         }
 
-        if (_network is not null)
-            await _network.MaintainAsync().ConfigureAwait(false);
+        await _source.SweepAsync().ConfigureAwait(false);
     }
 
     /// <summary>Sees to the bound on unflushed writes once, as the timer does.</summary>
@@ -260,6 +270,8 @@ public sealed partial class GroupHost : IGroupHost
 
     private static IEnumerable<long> TableDirectories(string path)
     {
+        if (!Directory.Exists(path))
+            yield break;
         foreach (string directory in Directory.EnumerateDirectories(path))
         {
             if (long.TryParse(Path.GetFileName(directory), NumberStyles.None, CultureInfo.InvariantCulture, out long group))
@@ -332,6 +344,9 @@ public sealed partial class GroupHost : IGroupHost
         public GroupSpec? Spec { get; set; }
 
         /// <summary>The state of the group that runs.</summary>
-        public TableStore? Store { get; set; }
+        public StoredGroupState? State { get; set; }
+
+        /// <summary>One state at a time is fetched that may take the place of the group's.</summary>
+        public SemaphoreSlim Staging { get; } = new(1);
     }
 }

@@ -16,6 +16,9 @@ public sealed record GroupHostOptions
     /// <summary>Null: a site of one node.</summary>
     public SiteOptions? Site { get; init; }
 
+    /// <summary>Bytes per second of tables' files that this node gives to others, of its site and of follower sites; 0: unlimited.</summary>
+    public long SnapshotBytesPerSecond { get; init; }
+
     /// <summary>Is told what the start waits for.</summary>
     public StartProgress Progress { get; init; } = new();
 

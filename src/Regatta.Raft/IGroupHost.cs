@@ -31,6 +31,24 @@ public interface IGroupHost : IAsyncDisposable
     ValueTask DropAsync(long groupId, CancellationToken cancellationToken);
 
     /// <summary>
+    /// Gets a state of a group's table from another site onto the disks of a majority of this one. What was fetched is kept, so that the next call goes on where this one was
+    /// interrupted. Its proposal is the caller's.
+    /// </summary>
+    /// <param name="far">Asks the other site; IOException: it cannot be reached now.</param>
+    /// <returns>What to propose to the group. It may be older than what the other site has by now.</returns>
+    /// <exception cref="IOException">The other site has none to give now, or it or this node's disk does not work; call again later.</exception>
+    /// <exception cref="TimeoutException">The other site did not answer in time; call again later.</exception>
+    /// <exception cref="InvalidDataException">What arrives is damaged, or of another life of the table.</exception>
+    /// <exception cref="ObjectDisposedException">The group does not run on this node.</exception>
+    Task<InstallCommand> StageAsync(long groupId, FarCall far, CancellationToken cancellationToken);
+
+    /// <summary>Answers what <see cref="StageAsync"/> asks on another site: the files of a table, of one moment, in checked pieces.</summary>
+    /// <param name="asker">The same for all calls of one that fetches.</param>
+    /// <exception cref="InvalidDataException">The request is malformed.</exception>
+    /// <exception cref="InvalidOperationException">The group is not on this node.</exception>
+    ValueTask<ReadOnlyMemory<byte>> ServeFilesAsync(Guid asker, long groupId, byte call, ReadOnlyMemory<byte> request, CancellationToken cancellationToken);
+
+    /// <summary>
     /// Moves the state and log of a group that does not run out of the way, to the node directory's <c>aside/</c>: nothing is lost, and the group's number
     /// is free. Safe to repeat after a crash.
     /// </summary>

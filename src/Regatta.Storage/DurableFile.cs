@@ -80,6 +80,18 @@ public static class DurableFile
         if (from != to) SyncDirectory(from);
     }
 
+    /// <summary>Makes a new directory with the files of another one, which must have no directories in it, as further links to them. Not synced.</summary>
+    public static void LinkFiles(string source, string target)
+    {
+        Directory.CreateDirectory(target);
+        foreach (string file in Directory.EnumerateFiles(source))
+        {
+            string added = Path.Combine(target, Path.GetFileName(file));
+            if (LibC.Link(file, added) != 0)
+                throw LibC.Error("link", file, $"It was to become {added}; nothing was lost.");
+        }
+    }
+
     internal static void Sync(int descriptor, string path)
     {
         // A signal may interrupt the call before it did anything; that is no failed sync.

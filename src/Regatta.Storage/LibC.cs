@@ -29,6 +29,9 @@ internal static partial class LibC
     [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
     internal static partial int Lock(int descriptor, int operation);
 
+    [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int Link(string existing, string added);
+
     /// <summary>The error of the last call as an exception that names the call and the file.</summary>
     internal static IOException Error(string call, string path, string consequence)
     {

@@ -11,6 +11,8 @@ namespace Regatta.Storage;
 /// log/              RaftLogStore
 /// tables/GROUP/     TableStore
 /// snapshots/GROUP/  a table's state on its way from another node
+/// generations/GROUP/NAME/     a whole state that may take the place of the table's
+/// generations/GROUP/current   the one that has: then it is the TableStore
 /// aside/GROUP/      log and state of a group that the catalogue did not know
 /// scratch/          emptied at every start
 /// </code>
@@ -45,7 +47,16 @@ public sealed class NodeDirectory : IDisposable
     /// <summary>Empty at every start; nothing in it may be relied on after that.</summary>
     public string ScratchPath => Path.Combine(Root, "scratch");
 
-    public string TablePath(long groupId) => Path.Combine(TablesPath, groupId.ToString(CultureInfo.InvariantCulture));
+    /// <summary>Where the state of a table is: under <see cref="TablesPath"/>, or a generation that took its place.</summary>
+    /// <exception cref="StorageCorruptionException">The name of the present generation is damaged.</exception>
+    public string TablePath(long groupId) => Generations(groupId).Current ?? Path.Combine(TablesPath, groupId.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>The states that may take the place of a table's.</summary>
+    public TableGenerations Generations(long groupId) => new(
+        Path.Combine(GenerationsPath, groupId.ToString(CultureInfo.InvariantCulture)), Path.Combine(TablesPath, groupId.ToString(CultureInfo.InvariantCulture)));
+
+    /// <summary>Holds a directory for each group that has <see cref="Generations"/>; need not exist.</summary>
+    public string GenerationsPath => Path.Combine(Root, "generations");
 
     /// <summary>Where a group's state is put together when it comes from another node; what goes with it has this name and a suffix.</summary>
     public string SnapshotPath(long groupId) => Path.Combine(Root, "snapshots", groupId.ToString(CultureInfo.InvariantCulture));

@@ -118,6 +118,38 @@ public sealed class TableStore : ITableStore, IDisposable
         }
     }
 
+    /// <summary>
+    /// Gives the closed table in <paramref name="directory"/>, which was another group's, its place in this one's log; durable when it returns. Interrupted, it can be
+    /// done again.
+    /// </summary>
+    /// <param name="index">Of the entry by which it becomes this group's state.</param>
+    /// <param name="term">Of that entry.</param>
+    /// <exception cref="StorageException">It is damaged, or the disk cannot be written.</exception>
+    public static void Rebase(string directory, long index, long term, StorageEnvironment environment)
+    {
+        ArgumentNullException.ThrowIfNull(environment);
+        string full = Path.GetFullPath(directory);
+        using TableDatabase database = TableDatabase.Open(full, environment, create: false);
+        using DatabaseLease lease = database.Lease();
+        AppliedState rebased = StoredState.Read(database, database.PointOptions) with { Index = index, Term = term };
+        var batch = new TableBatch(database, static _ => { });
+        StoredState.Put(batch, rebased);
+        try
+        {
+            database.Write(batch.Handle);
+        }
+        finally
+        {
+            batch.Destroy();
+        }
+
+        database.Flush();
+        FlushedFile.Write(full, rebased);
+    }
+
+    /// <summary>Disposed, and nobody reads from it any more: its directory can be deleted.</summary>
+    public bool IsClosed => _database.IsClosed;
+
     /// <summary>What of the table in <paramref name="directory"/>, closed or open, is on disk at least; of a checkpoint: the state that it holds.</summary>
     /// <exception cref="StorageCorruptionException">There is no such record, or it is damaged.</exception>
     public static AppliedState ReadFlushed(string directory) => FlushedFile.Read(Path.GetFullPath(directory));

@@ -147,7 +147,7 @@ let private refusals =
 
       testCase "an unknown format is refused" (fun () -> refuses "format 2 is unknown" (fun () -> read (withByte 0 2uy (whole ()))))
       testCase "an unknown kind of command is refused" (fun () ->
-          refuses "unknown kind of command 6" (fun () -> read (withByte kind 6uy (whole ())))
+          refuses "unknown kind of command 7" (fun () -> read (withByte kind 7uy (whole ())))
           refuses "unknown kind of command 0" (fun () -> read (withByte kind 0uy (whole ()))))
       testCase "unknown flags are refused" (fun () -> refuses "unknown flags 0x03" (fun () -> read (withByte flags 3uy (whole ()))))
 

@@ -136,7 +136,7 @@ let private encoding =
           // A dummy, the last byte of the batch, turned into the kind of a batch.
           let whole = (payload [ batch 0L [ DummyCommand() ] ]).ToArray()
           whole[whole.Length - 1] <- 5uy
-          refuses "a replicated batch holds another one" (fun () -> Decoded.entry (ReadOnlyMemory whole) |> ignore)) ]
+          refuses "a replicated batch holds a command of kind 5" (fun () -> Decoded.entry (ReadOnlyMemory whole) |> ignore)) ]
 
 let private revisions =
     [ Property.test
@@ -164,4 +164,39 @@ let private revisions =
                   follower.Apply commands |> ignore
                   Expect.equal follower.Applied.Revision foretold "the revision") ]
 
-let tests = testList "a replicated batch" [ yield! history; yield! encoding; yield! revisions ]
+let private install: InstallCommand =
+    InstallCommand(incarnation, 300L, ChainHash(UInt128.op_Implicit 7UL), UInt128.op_Implicit 9UL)
+
+let private installing =
+    [ testCase "comes back as it was sent, in the size that was measured" (fun () ->
+          let whole = payload [ install ]
+          Expect.equal (EntryReader.ReadInstall whole) install "read from its entry"
+          Expect.equal (ProposalEncoding.Decode(ProposalEncoding.Encode install)) (install :> TableCommand) "as a proposal"
+          Expect.equal (EntryWriter.Measure install) (int64 (whole.Length - EntryWriter.HeaderBytes)) "the measure"
+
+          for length in EntryWriter.HeaderBytes + 1 .. whole.Length - 1 do
+              refuses "Raft entry" (fun () -> EntryReader.ReadInstall(whole.Slice(0, length)) |> ignore))
+
+      testCase "has the format of the golden file" (fun () ->
+          Expect.equal (EntryReader.ReadInstall(Golden.check "install-v1.bin" (payload [ install ]))) install "read from the file")
+
+      testCase "is told from all other entries" (fun () ->
+          for entry in [ ReadOnlyMemory.Empty; payload []; payload [ put "a" "1"; install ]; payload [ oneOfEach () ] ] do
+              Expect.isNull (EntryReader.ReadInstall entry) "another entry")
+
+      testCase "is refused beside other commands, before and behind it" (fun () ->
+          refuses "is not alone in it" (fun () -> EntryReader.ReadInstall(payload [ install; put "a" "1" ]) |> ignore)
+          refuses "is not alone in its entry" (fun () -> TableUnderTest().Apply [ put "a" "1"; install ] |> ignore)
+          Expect.throwsT<ArgumentException> (fun () -> payload [ batch 0L [ install ] ] |> ignore) "in a batch")
+
+      testCase "goes on to its revision, and nowhere from there or elsewhere" (fun () ->
+          let behind (life: Regatta.Core.Incarnation) (revision: int64) =
+              let mutable reader = EntryReader(payload [ install ])
+              reader.RevisionBehind(life, revision)
+
+          Expect.equal (behind incarnation 0L, behind incarnation 299L) (300L, 300L) "ahead"
+          Expect.equal (behind incarnation 300L, behind incarnation 301L) (300L, 301L) "reached"
+          Expect.equal (behind otherLife 0L) 0L "another life") ]
+
+let tests =
+    testList "a replicated batch" [ yield! history; yield! encoding; yield! revisions; testList "and an installation" installing ]

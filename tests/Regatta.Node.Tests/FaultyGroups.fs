@@ -155,6 +155,8 @@ type FaultyHost(inner: IGroupHost) =
         member _.Site = inner.Site
         member _.OnDisk = inner.OnDisk
         member _.IsDiskLow = inner.IsDiskLow
+        member _.StageAsync(groupId, far, token) = inner.StageAsync(groupId, far, token)
+        member _.ServeFilesAsync(asker, groupId, call, request, token) = inner.ServeFilesAsync(asker, groupId, call, request, token)
         member _.Failure = Task.WhenAny(inner.Failure, failure.Task).Unwrap()
         member _.DisposeAsync() = inner.DisposeAsync()
 

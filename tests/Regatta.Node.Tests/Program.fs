@@ -25,7 +25,9 @@ let main argv =
               SiteTests.tests
               TableHashTests.tests
               ReplicationTests.tests
-              FollowerTests.tests ]
+              FollowerTests.tests
+              FollowerStateTests.tests
+              FencingTests.tests ]
 
     let code = TestEntry.run all argv
     SharedNodes.stop().GetAwaiter().GetResult()

@@ -134,6 +134,9 @@ let private messages =
       "replication.v1.Table", [ "1 name string"; "2 type replication.v1.Table.Type" ]
       "replication.v1.SnapshotRequest", [ "1 table bytes" ]
       "replication.v1.SnapshotChunk", [ "1 data bytes"; "2 len uint64"; "3 index uint64" ]
+      "replication.v1.FilesRequest",
+      [ "1 table bytes"; "2 history_id bytes"; "3 incarnation uint64"; "4 fetch bytes"; "5 call uint32"; "6 request bytes" ]
+      "replication.v1.FilesResponse", [ "1 reply bytes" ]
       "replication.v1.ReplicateRequest",
       [ "1 table bytes"
         "2 leader_index uint64"
@@ -163,7 +166,7 @@ let private enums =
       [ "0 ELSEWHERE"
         "1 FOLLOWING"
         "2 CATCHING_UP"
-        "3 SNAPSHOT_NEEDED"
+        "3 SNAPSHOT"
         "4 LEADER_BEHIND"
         "5 FENCED"
         "6 LEADER_UNREACHABLE"
@@ -194,7 +197,9 @@ let private services =
         "TableHash(regatta.v1ext.TableHashRequest) -> regatta.v1ext.TableHashResponse"
         "Following(regatta.v1ext.FollowingRequest) -> regatta.v1ext.FollowingResponse" ]
       "replication.v1.Metadata", [ "Get(replication.v1.MetadataRequest) -> replication.v1.MetadataResponse" ]
-      "replication.v1.Snapshot", [ "Stream(replication.v1.SnapshotRequest) -> stream replication.v1.SnapshotChunk" ]
+      "replication.v1.Snapshot",
+      [ "Stream(replication.v1.SnapshotRequest) -> stream replication.v1.SnapshotChunk"
+        "Files(replication.v1.FilesRequest) -> replication.v1.FilesResponse" ]
       "replication.v1.Log", [ "Replicate(replication.v1.ReplicateRequest) -> stream replication.v1.ReplicateResponse" ]
       "maintenance.v1.Maintenance",
       [ "Backup(maintenance.v1.BackupRequest) -> stream replication.v1.SnapshotChunk"

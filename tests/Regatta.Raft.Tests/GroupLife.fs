@@ -74,6 +74,7 @@ type MemoryState(disk: Disk) =
             disk.State <- store.State
 
         member _.TrimChangelog() = ()
+        member _.TryInstall(_, _, _) = false
         member _.Dispose() = ()
 
 /// One life of a node with one group: what it was given on disk, until it is stopped or crashes.

@@ -148,7 +148,7 @@ let private refusals =
                   use serving = new ServingNode(6)
                   use directory = new TemporaryDirectory()
                   let! fetched = prepare directory.Path serving { Terms = repeated 20 3L; Term = 3L }
-                  let wrong = FetchedSnapshot(group, fetched.Directory, appliedAt 61L 3L, 5L)
+                  let wrong = FetchedSnapshot(group, fetched.Directory, appliedAt 61L 3L, 5L, fetched.Files)
                   let! cause = failing (install directory.Path wrong null ignore)
                   Expect.isTrue (cause :? InvalidDataException) $"{cause}"
 

@@ -76,7 +76,7 @@ internal static class SiteCommands
         Following.Types.State.Elsewhere => "no puller",
         Following.Types.State.Following => "following",
         Following.Types.State.CatchingUp => "catching up",
-        Following.Types.State.SnapshotNeeded => "snapshot needed",
+        Following.Types.State.Snapshot => "snapshot",
         Following.Types.State.LeaderBehind => "leader behind",
         Following.Types.State.Fenced => "fenced",
         Following.Types.State.LeaderUnreachable => "leader unreachable",

@@ -58,6 +58,8 @@ internal sealed class TableStep(StepView view, int pageBytes)
             DeleteRangeCommand delete => DeleteRange(delete, wantResult),
             TxnCommand txn => Txn(txn, wantResult),
             DummyCommand => wantResult ? new DummyResult(Revision) : null,
+            // Its effect is no write: whoever applies entries takes it out before.
+            InstallCommand => throw new InvalidDataException("an installation is not alone in its entry"),
             _ => throw new InvalidOperationException($"{command.GetType().Name} is not executed here."),
         };
         EndCommand();

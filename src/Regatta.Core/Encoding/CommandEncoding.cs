@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 
@@ -11,6 +12,7 @@ internal enum CommandKind : byte
     Txn = 3,
     Dummy = 4,
     Replicated = 5,
+    Install = 6,
 }
 
 /// <summary>First byte of each operation of a transaction. Numbers are on disk.</summary>
@@ -29,6 +31,7 @@ internal enum OperationKind : byte
 /// txn          3 [n] n x compare  [n] n x operation (success)  [n] n x operation (failure)
 /// dummy        4
 /// replicated   5 [history, 16 bytes] [incarnation] [revision before] [n] n x command, none of them replicated
+/// install      6 [history, 16 bytes] [incarnation] [revision] [chain hash, 16 bytes] [hash of the files, 16 bytes LE], alone in its entry
 /// compare      [range] [operator] [target] [value] [number]
 /// operation    1 as put | 2 as delete range | 3 [flags: 1 keys only, 2 count only] [limit] [range]
 /// range        0 [key] | 1 [start] | 2 [start] [end]
@@ -41,7 +44,8 @@ internal static class CommandEncoding
     private const byte OnlyKeys = 1;
     private const byte OnlyCount = 2;
 
-    internal const int HistoryBytes = 16;
+    private const int HistoryBytes = 16;
+    private const int FilesBytes = 16;
 
     /// <summary>A range of an empty key, operator, target, an empty value and a number of one byte.</summary>
     private const int SmallestCompare = 6;
@@ -74,6 +78,13 @@ internal static class CommandEncoding
                 writer.Byte((byte)CommandKind.Replicated);
                 WriteBatch(writer, batch);
                 break;
+            case InstallCommand install:
+                writer.Byte((byte)CommandKind.Install);
+                WriteIncarnation(writer, install.Incarnation);
+                writer.Varint(checked((ulong)install.Revision));
+                install.Chain.WriteTo(writer.Take(ChainHash.Bytes));
+                BinaryPrimitives.WriteUInt128LittleEndian(writer.Take(FilesBytes), install.Files);
+                break;
             default:
                 throw new ArgumentException($"{command.GetType().Name} has no form in the log.", nameof(command));
         }
@@ -82,7 +93,7 @@ internal static class CommandEncoding
     public static CommandKind ReadKind(ref ByteReader reader)
     {
         byte kind = reader.Byte();
-        return (CommandKind)kind is >= CommandKind.Put and <= CommandKind.Replicated
+        return (CommandKind)kind is >= CommandKind.Put and <= CommandKind.Install
             ? (CommandKind)kind
             : throw reader.Corrupt($"unknown kind of command {kind}; a newer version may have written it");
     }
@@ -94,6 +105,8 @@ internal static class CommandEncoding
         CommandKind.DeleteRange => ReadDeleteRange(ref reader),
         CommandKind.Txn => new TxnCommand(ReadCompares(ref reader), ReadOperations(ref reader), ReadOperations(ref reader)),
         CommandKind.Replicated => ReadBatch(ref reader),
+        CommandKind.Install => new InstallCommand(
+            ReadIncarnation(ref reader), reader.Natural(), ChainHash.ReadFrom(reader.Fixed(ChainHash.Bytes)), BinaryPrimitives.ReadUInt128LittleEndian(reader.Fixed(FilesBytes))),
         _ => new DummyCommand(),
     };
 
@@ -128,29 +141,42 @@ internal static class CommandEncoding
         KeyRangeEncoding.Write(writer, range);
     }
 
+    /// <summary>Bytes of an incarnation.</summary>
+    public static long SizeOf(Incarnation incarnation) => HistoryBytes + Sizes.Varint(checked((ulong)incarnation.Number));
+
+    /// <summary>Bytes of an install's hashes.</summary>
+    public const int InstallHashes = ChainHash.Bytes + FilesBytes;
+
+    private static void WriteIncarnation(ByteWriter writer, Incarnation incarnation)
+    {
+        incarnation.History.TryWriteBytes(writer.Take(HistoryBytes), bigEndian: true, out _);
+        writer.Varint(checked((ulong)incarnation.Number));
+    }
+
+    private static Incarnation ReadIncarnation(ref ByteReader reader) => new(new Guid(reader.Fixed(HistoryBytes), bigEndian: true), reader.Natural());
+
     private static void WriteBatch(ByteWriter writer, ReplicatedBatch batch)
     {
-        batch.Incarnation.History.TryWriteBytes(writer.Take(HistoryBytes), bigEndian: true, out _);
-        writer.Varint(checked((ulong)batch.Incarnation.Number));
+        WriteIncarnation(writer, batch.Incarnation);
         writer.Varint(checked((ulong)batch.Before));
         writer.Varint((uint)batch.Commands.Length);
         foreach (TableCommand command in batch.Commands)
         {
-            if (command is ReplicatedBatch)
-                throw new ArgumentException("A replicated batch holds another one.", nameof(batch));
+            if (command is ReplicatedBatch or InstallCommand)
+                throw new ArgumentException($"A replicated batch holds a {command.GetType().Name}.", nameof(batch));
             Write(writer, command);
         }
     }
 
     private static ReplicatedBatch ReadBatch(ref ByteReader reader)
     {
-        Incarnation incarnation = new(new Guid(reader.Fixed(HistoryBytes), bigEndian: true), reader.Natural());
+        Incarnation incarnation = ReadIncarnation(ref reader);
         long before = reader.Natural();
         var commands = new TableCommand[reader.Count(smallest: 1)];
         for (int i = 0; i < commands.Length; i++)
         {
             CommandKind kind = ReadKind(ref reader);
-            commands[i] = kind == CommandKind.Replicated ? throw reader.Corrupt("a replicated batch holds another one") : ReadBody(ref reader, kind);
+            commands[i] = kind is CommandKind.Replicated or CommandKind.Install ? throw reader.Corrupt($"a replicated batch holds a command of kind {(byte)kind}") : ReadBody(ref reader, kind);
         }
 
         return new ReplicatedBatch(incarnation, before, ImmutableCollectionsMarshal.AsImmutableArray(commands));

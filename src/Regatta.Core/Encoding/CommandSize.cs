@@ -10,8 +10,9 @@ internal static class CommandSize
         PutCommand put => 1L + Put(put.Key, put.Value),
         DeleteRangeCommand delete => 2L + KeyRangeEncoding.Size(delete.Range),
         TxnCommand txn => 1L + Compares(txn.Compares) + Operations(txn.Success) + Operations(txn.Failure),
-        ReplicatedBatch batch => 1L + CommandEncoding.HistoryBytes + Sizes.Varint(checked((ulong)batch.Incarnation.Number)) + Sizes.Varint(checked((ulong)batch.Before))
+        ReplicatedBatch batch => 1L + CommandEncoding.SizeOf(batch.Incarnation) + Sizes.Varint(checked((ulong)batch.Before))
             + Sizes.Varint((uint)batch.Commands.Length) + batch.Commands.Sum(Of),
+        InstallCommand install => 1L + CommandEncoding.SizeOf(install.Incarnation) + Sizes.Varint(checked((ulong)install.Revision)) + CommandEncoding.InstallHashes,
         _ => 1L,
     };
 

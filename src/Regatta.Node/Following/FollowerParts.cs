@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Regatta.Core;
 using Regatta.Protocol.Channels;
+using Regatta.Raft;
 using Regatta.Replication;
 
 namespace Regatta.Node;
@@ -9,13 +10,15 @@ namespace Regatta.Node;
 internal sealed class FollowerParts : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stopping = new();
+    private readonly LeaderStates _states;
     private readonly Catalogue _catalogue;
     private readonly TableReconciler _reconciler;
     private readonly SitePuller _puller;
     private readonly Task _pulling;
 
-    private FollowerParts(ChannelSet leader, Catalogue catalogue, TableReconciler reconciler, SitePuller puller)
+    private FollowerParts(ChannelSet leader, LeaderStates states, Catalogue catalogue, TableReconciler reconciler, SitePuller puller)
     {
+        _states = states;
         Leader = leader;
         _catalogue = catalogue;
         _reconciler = reconciler;
@@ -44,9 +47,10 @@ internal sealed class FollowerParts : IAsyncDisposable
 
     /// <summary>Begins to pull.</summary>
     public static FollowerParts Start(
-        NodeOptions options, Catalogue catalogue, TableReconciler reconciler, Guid history, ServedTables served, TimeProvider time, ILoggerFactory loggers)
+        NodeOptions options, IGroupHost groups, Catalogue catalogue, TableReconciler reconciler, Guid history, ServedTables served, TimeProvider time, ILoggerFactory loggers)
     {
         ChannelSet leader = Endpoints(options, time);
+        LeaderStates states = new(groups, leader, (int)options.ReplicationMaxRecoveries);
         PullTarget system = new(LeaderTables.Catalogue, new Incarnation(history, CatalogueKeys.CatalogueLife), catalogue.Group);
         SitePuller puller = new(
             () => served.Snapshot.Tables.Select(static table => new PullTarget(table.Name, table.Incarnation, table.Group)).Prepend(system),
@@ -56,8 +60,9 @@ internal sealed class FollowerParts : IAsyncDisposable
             new PullOptions(),
             Random.Shared,
             time,
-            loggers.CreateLogger<SitePuller>());
-        return new FollowerParts(leader, catalogue, reconciler, puller);
+            loggers.CreateLogger<SitePuller>(),
+            states);
+        return new FollowerParts(leader, states, catalogue, reconciler, puller);
     }
 
     /// <summary>What this node's puller of a table is doing; null: another node pulls for it.</summary>
@@ -67,6 +72,7 @@ internal sealed class FollowerParts : IAsyncDisposable
     {
         await _stopping.CancelAsync();
         await _pulling;
+        _states.Dispose();
         Leader.Dispose();
         _stopping.Dispose();
     }

@@ -80,7 +80,7 @@ internal sealed class SiteFollowing(FollowerParts? follower, NodeOptions options
     {
         PullState.Following => Following.Types.State.Following,
         PullState.CatchingUp => Following.Types.State.CatchingUp,
-        PullState.SnapshotNeeded => Following.Types.State.SnapshotNeeded,
+        PullState.Snapshot => Following.Types.State.Snapshot,
         PullState.LeaderBehind => Following.Types.State.LeaderBehind,
         PullState.Fenced => Following.Types.State.Fenced,
         PullState.LeaderUnreachable => Following.Types.State.LeaderUnreachable,

@@ -35,9 +35,9 @@ internal static class GroupHosting
                 Members = options.RaftInitialMembers,
                 ListenAddress = options.RaftAddress,
                 NewHistory = newHistory,
-                SnapshotBytesPerSecond = options.RaftRateLimitBytes,
             }
             : null,
+        SnapshotBytesPerSecond = options.RaftRateLimitBytes,
         Storage = options.Storage,
         Changelog = new ChangelogLimits(
             options.ChangelogMaxCount == 0 ? null : options.ChangelogMaxCount,

@@ -118,7 +118,7 @@ internal sealed partial class NodeParts
         Catalogue catalogue = await StartTablesAsync(directory, options, loggers, time, cancellationToken);
         if (options.Role == NodeRole.Follower)
         {
-            FollowerParts follower = _follower = FollowerParts.Start(options, catalogue, Reconciler, history, Served, time, loggers);
+            FollowerParts follower = _follower = FollowerParts.Start(options, Groups, catalogue, Reconciler, history, Served, time, loggers);
             OnClose(() => follower.DisposeAsync().AsTask());
         }
 
@@ -272,11 +272,11 @@ internal sealed partial class NodeParts
         // The catalogue is followed like a table, under a name that no table can have.
         ByteString system = ByteString.CopyFromUtf8(LeaderTables.Catalogue);
         ServedTable followed = new(LeaderTables.Catalogue, new Incarnation(history, CatalogueKeys.CatalogueLife), catalogue.Group, (ulong)options.RaftNodeId);
+        ServedTable Find(ByteString name) => name == system && Served.Closed is null ? followed : Served.Get(name);
         return new ReplicationServices(
             services.Kv,
-            new LogService(
-                name => name == system && Served.Closed is null ? followed : Served.Get(name), (int)options.ReplicationMessageBytes, deadlines, time, stopping),
-            new SnapshotService(Served, Snapshots, options.ApiStallTimeout, deadlines, stopping),
+            new LogService(Find, (int)options.ReplicationMessageBytes, deadlines, time, stopping),
+            new SnapshotService(Find, Groups, Snapshots, options.ApiStallTimeout, deadlines, stopping),
             new MetadataService(catalogue, history, Served, deadlines));
     }
 

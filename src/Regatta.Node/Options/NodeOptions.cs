@@ -60,6 +60,9 @@ public sealed record NodeOptions
     /// <summary>The largest message that is taken from the leader site.</summary>
     public long ReplicationMaxReceiveBytes { get; init; } = 64 << 20;
 
+    /// <summary>Tables whose state a node of a follower site fetches from the leader site at a time.</summary>
+    public long ReplicationMaxRecoveries { get; init; } = 1;
+
     /// <summary>The node serves follower sites.</summary>
     internal bool ServesFollowers => Role == NodeRole.Leader && ReplicationEnabled;
 

@@ -54,6 +54,8 @@ public static partial class OptionCatalog
             "For a follower site: the replication addresses of the leader site's nodes, as http://HOST:PORT,...; one that does not answer makes way for the next."),
         Ranged("replication.max-recv-message-size-bytes", OptionKinds.Bytes, o => o.ReplicationMaxReceiveBytes, (o, v) => o with { ReplicationMaxReceiveBytes = v },
             4 << 20, 1L << 30, "For a follower site: the largest message that it takes from the leader site; a table whose next revision is larger stops there."),
+        Ranged("replication.max-recovery-in-flight", OptionKinds.Number, o => o.ReplicationMaxRecoveries, (o, v) => o with { ReplicationMaxRecoveries = v },
+            1, 100, "For a follower site: the most tables whose whole state this node fetches from the leader site at a time; the others wait.", "tables"),
     ];
 
     private static OptionDefinition[] Raft() =>

@@ -2,16 +2,23 @@ using Google.Protobuf;
 using Grpc.Core;
 using Regatta.Core;
 using Regatta.Protocol.Replication;
+using Regatta.Raft;
 using Regatta.Replication;
 
 namespace Regatta.Node;
 
-/// <summary>Snapshot.Stream: a table's whole content, from one view. Read on when the follower has taken the chunk before; a slow one costs a chunk and the view.</summary>
+/// <summary>
+/// Snapshot.Files: the files of a table, for follower sites of ours. Snapshot.Stream: a table's whole content, from one view. Read on when the follower has taken the chunk before; a slow one costs a chunk and the view.
+/// </summary>
+/// <param name="find">The table of a name, or the catalogue.</param>
 /// <param name="stallTimeout">How long a follower may take for a chunk.</param>
 /// <param name="stopping">The node stops: open streams end.</param>
-internal sealed class SnapshotService(ServedTables tables, ViewSlots slots, TimeSpan stallTimeout, CallDeadlines deadlines, CancellationToken stopping)
+internal sealed class SnapshotService(
+    Func<ByteString, ServedTable> find, IGroupHost groups, ViewSlots slots, TimeSpan stallTimeout, CallDeadlines deadlines, CancellationToken stopping)
     : Snapshot.SnapshotBase
 {
+    private static readonly Rejection FetchLength = Rejection.Invalid("invalid fetch: must be 16 bytes");
+
     /// <summary>As the Go project has it.</summary>
     private const int ChunkBytes = 1 << 20;
 
@@ -19,7 +26,7 @@ internal sealed class SnapshotService(ServedTables tables, ViewSlots slots, Time
     {
         if (request.Table.IsEmpty)
             throw Sentences.TableMustBeSet.ToException();
-        ServedTable table = tables.Get(request.Table);
+        ServedTable table = find(request.Table);
         // Also for a snapshot: the follower asks for it because the changelog does not reach back to its revision, and must not get one that is older.
         using (CallDeadline deadline = deadlines.Start(context))
             await Freshness.BarrierAsync(table.Group, deadline);
@@ -43,6 +50,33 @@ internal sealed class SnapshotService(ServedTables tables, ViewSlots slots, Time
         catch (OperationCanceledException)
         {
             throw new RpcException(new Status(StatusCode.Cancelled, "the call was cancelled or the follower took no chunk for too long; the snapshot is not whole"));
+        }
+    }
+
+    public override async Task<FilesResponse> Files(FilesRequest request, ServerCallContext context)
+    {
+        if (request.Table.IsEmpty)
+            throw Sentences.TableMustBeSet.ToException();
+        if (request.Fetch.Length != 16)
+            throw FetchLength.ToException();
+        ServedTable table = find(request.Table);
+        Incarnation? asked = request.HistoryId.Length == 16 ? new Incarnation(new Guid(request.HistoryId.Span, bigEndian: true), (long)request.Incarnation) : null;
+        if (asked != table.Incarnation)
+            throw new Rejection(StatusCode.FailedPrecondition, $"the table's life here is {table.Incarnation}, and not {(asked is { } life ? life.ToString() : "told")}").ToException();
+        using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, stopping);
+        try
+        {
+            ReadOnlyMemory<byte> reply = await groups.ServeFilesAsync(
+                new Guid(request.Fetch.Span, bigEndian: true), table.Group.GroupId, (byte)Math.Min(request.Call, byte.MaxValue), request.Request.Memory, ending.Token);
+            return new FilesResponse { Reply = UnsafeByteOperations.UnsafeWrap(reply) };
+        }
+        catch (InvalidDataException e)
+        {
+            throw Rejection.Invalid(e.Message).ToException();
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            throw Rejection.Stopping.ToException();
         }
     }
 }

@@ -11,28 +11,36 @@ internal sealed class Applier : IThreadPoolWorkItem
 {
     private readonly Lock _step = new();
     private readonly EntryLog _log;
+    private readonly IGroupState _state;
     private readonly ITableStore _store;
-    private readonly TableMachine _machine;
     private readonly AppliedProgress _progress;
     private readonly ViewRequests _views;
     private readonly FailStop _failStop;
     private readonly string _table;
     private readonly long _maxBytes;
     private readonly List<CommittedEntry> _entries = [];
+    private readonly Action<long> _needState;
+    private TableMachine _machine;
     private int _requests;
     private bool _stopped;
 
-    public Applier(EntryLog log, ITableStore store, AppliedProgress progress, ViewRequests views, FailStop failStop, string table, long maxBytes)
+    /// <param name="needState">An installation at this index cannot be carried out, because its state is not here: the state of a node that has must be fetched. Cheap, again and again.</param>
+    public Applier(EntryLog log, IGroupState state, AppliedProgress progress, ViewRequests views, FailStop failStop, string table, long maxBytes, Action<long> needState)
     {
         _log = log;
-        _store = store;
-        _machine = new TableMachine(store);
+        _state = state;
+        _store = state.Store;
+        _needState = needState;
+        _machine = new TableMachine(_store);
         _progress = progress;
         _views = views;
         _failStop = failStop;
         _table = table;
         _maxBytes = maxBytes;
     }
+
+    /// <summary>The next entry is an installation whose state is not here.</summary>
+    public bool IsStalled { get; private set; }
 
     /// <summary>There may be committed entries to apply. Cheap, from any thread.</summary>
     public void Schedule()
@@ -81,6 +89,8 @@ internal sealed class Applier : IThreadPoolWorkItem
                 List<StoredEntry> entries = _log.ReadCommitted(_progress.Index + 1, _maxBytes);
                 if (entries.Count == 0)
                     return false;
+                if (FirstInstall(entries) is { } install)
+                    return TryInstall(entries[0], install);
                 bool isViewWanted = _views.Any;
                 if (isViewWanted)
                     _views.Shorten(entries);
@@ -96,6 +106,54 @@ internal sealed class Applier : IThreadPoolWorkItem
                 return false;
             }
         }
+    }
+
+    /// <summary>The installation that the first entry is; if a later one is, it and what follows are taken away.</summary>
+    private static InstallCommand? FirstInstall(List<StoredEntry> entries)
+    {
+        for (int i = 0; i < entries.Count; i++)
+        {
+            if (entries[i].IsConfiguration || EntryReader.ReadInstall(entries[i].Payload) is not { } install)
+                continue;
+            if (i == 0)
+                return install;
+            entries.RemoveRange(i, entries.Count - i);
+            return null;
+        }
+
+        return null;
+    }
+
+    /// <returns>True: it is done, or was to be skipped.</returns>
+    private bool TryInstall(in StoredEntry entry, InstallCommand install)
+    {
+        AppliedState now = _store.Applied;
+        long index = _progress.Index + 1;
+        bool advances = install.Advances(now.Incarnation, now.Revision);
+        if (advances)
+        {
+            IsStalled = !_state.TryInstall(install, index, entry.Term);
+            if (IsStalled)
+            {
+                _needState(index);
+                return false;
+            }
+
+            // It remembers what it has put into the former one.
+            _machine = new TableMachine(_store);
+        }
+        else
+        {
+            _machine.Apply([new CommittedEntry(index, entry.Term, default, null)]);
+        }
+
+        _log.ForgetProposals(index, index);
+        entry.Proposal?.Waiters.Set(0, new ReplicatedResult(_store.Applied.Revision, advances));
+        _progress.Advance(index, _store.Applied.Revision);
+        if (_views.Any)
+            _views.Serve();
+        entry.Proposal?.Waiters.Applied();
+        return true;
     }
 
     private void Apply(List<StoredEntry> entries)

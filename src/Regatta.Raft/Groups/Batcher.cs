@@ -317,7 +317,8 @@ internal sealed class Batcher : IThreadPoolWorkItem
             while (!_isHeld && _taken.Count < _options.EntryCommands && _room.TryPeek(out Proposal? proposal))
             {
                 bool isLive = proposal.Stage == ProposalStage.Waiting;
-                if (isLive && _taken.Count > 0 && bytes + proposal.Bytes > _options.EntryBytes)
+                bool isFull = bytes + proposal.Bytes > _options.EntryBytes || proposal.Command is InstallCommand || (_taken.Count > 0 && _taken[0].Command is InstallCommand);
+                if (isLive && _taken.Count > 0 && isFull)
                     return;
                 _room.Dequeue();
                 if (!isLive)

@@ -21,5 +21,6 @@ internal sealed record GroupSetting(
     public Action<SnapshotNeed> NeedSnapshot { get; init; } = static _ => { };
 }
 
-/// <summary>A group needs the state of its leader's node, up to an index at least.</summary>
+/// <summary>A group needs the state of its leader's node, or of any other one, up to an index at least.</summary>
+/// <param name="LeaderNodeId">0: of any node that has it.</param>
 internal readonly record struct SnapshotNeed(long GroupId, long LeaderNodeId, long LeastIndex);

@@ -1,5 +1,4 @@
 using Regatta.Core;
-using Regatta.Storage;
 
 namespace Regatta.Raft;
 
@@ -24,24 +23,12 @@ internal interface IGroupState : IDisposable
     void Flush();
 
     void TrimChangelog();
-}
 
-/// <summary>A table in RocksDB.</summary>
-internal sealed class StoredGroupState(TableStore store, ChangelogLimits limits) : IGroupState
-{
-    public ITableStore Store => store;
-
-    public AppliedState Flushed => store.Flushed;
-
-    public long Bytes => store.DiskBytes;
-
-    public long OldestRevision => store.OldestRevision;
-
-    public string? BackgroundError => store.BackgroundError;
-
-    public void Flush() => store.Flush();
-
-    public void TrimChangelog() => store.TrimChangelog(limits);
-
-    public void Dispose() => store.Dispose();
+    /// <summary>
+    /// Puts the state of an installation in the place of the table's, durably: <see cref="Store"/> is as of the entry then, and readers are not kept waiting. Blocks while it does. By the
+    /// applier alone.
+    /// </summary>
+    /// <returns>False: the state is not on this node.</returns>
+    /// <exception cref="InvalidDataException">It is not what it should be. The node must stop.</exception>
+    bool TryInstall(InstallCommand install, long index, long term);
 }

@@ -45,7 +45,8 @@ internal sealed partial class TableGroup : ITableGroup
         _logger = setting.Loggers.CreateLogger<TableGroup>();
         _progress = new AppliedProgress(applied.Index, applied.Revision);
         _views = new ViewRequests(state.Store);
-        _applier = new Applier(entries, state.Store, _progress, _views, setting.FailStop, spec.Name, setting.Options.ApplyBytes);
+        _applier = new Applier(
+            entries, state, _progress, _views, setting.FailStop, spec.Name, setting.Options.ApplyBytes, index => setting.NeedSnapshot(new SnapshotNeed(spec.GroupId, 0, index)));
         _flusher = new GroupFlusher(entries, state, setting.Options, setting.Time);
         _stall = new StallWatch(entries, setting.Options.StallTimeout, setting.Time);
         _entries.OnCommit = _applier.Schedule;
@@ -174,6 +175,8 @@ internal sealed partial class TableGroup : ITableGroup
             }
 
             Supervise();
+            if (_applier.IsStalled)
+                _applier.Schedule();
             await _flusher.RunAsync(flush).ConfigureAwait(false);
             _state.TrimChangelog();
         }

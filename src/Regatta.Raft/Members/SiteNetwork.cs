@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Regatta.Storage;
@@ -8,7 +9,6 @@ namespace Regatta.Raft;
 internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
 {
     private readonly NodeDirectory _directory;
-    private readonly SiteOptions _options;
     private readonly StartProgress _progress;
     private readonly ILoggerFactory _loggers;
     private readonly TimeProvider _time;
@@ -23,7 +23,6 @@ internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
     public SiteNetwork(NodeDirectory directory, SiteOptions options, StartProgress progress, ILoggerFactory loggers, TimeProvider time)
     {
         _directory = directory;
-        _options = options;
         _progress = progress;
         _loggers = loggers;
         _time = time;
@@ -55,16 +54,12 @@ internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
     public GroupRecovery Recovery => _recovery ?? throw new InvalidOperationException("The network has not started.");
 
     /// <summary>Listens, dials, and returns when the node belongs to a site.</summary>
-    public async Task StartAsync(ISiteGroups groups, RaftLogStore log, GroupOptions groupOptions, CancellationToken cancellationToken)
+    /// <param name="source">Serves this node's states; stays the caller's.</param>
+    public async Task StartAsync(ISiteGroups groups, SnapshotSource source, RaftLogStore log, GroupOptions groupOptions, CancellationToken cancellationToken)
     {
         _log = log;
         _recovery = new GroupRecovery(_directory, log, Members, groupOptions, _progress, _time, _loggers);
-        _source = new SnapshotSource(
-            _directory.ScratchPath,
-            groups.Origin,
-            new SnapshotSourceOptions { BytesPerSecond = _options.SnapshotBytesPerSecond },
-            _time,
-            _loggers.CreateLogger<SnapshotSource>());
+        _source = source;
         Volatile.Write(ref _groups, groups);
         _progress.Needs(this);
         await _peers.StartAsync(cancellationToken).ConfigureAwait(false);
@@ -77,9 +72,6 @@ internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
             : Task.FromException<ReadOnlyMemory<byte>>(new IOException($"Node {nodeId} is no other node of this site."));
 
     public void AnswerBy(Func<ReadOnlyMemory<byte>, CancellationToken, Task<ReadOnlyMemory<byte>>> answer) => Volatile.Write(ref _answer, answer);
-
-    /// <summary>To be called now and then.</summary>
-    public Task MaintainAsync() => _source?.SweepAsync() ?? Task.CompletedTask;
 
     public async ValueTask<ReadOnlyMemory<byte>> HandleAsync(
         long fromNode, long group, PeerMethod method, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
@@ -101,6 +93,9 @@ internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
                     : throw new IOException("the node is starting");
             case PeerMethod.SnapshotOpen or PeerMethod.SnapshotRead or PeerMethod.SnapshotClose when _source is { } source:
                 return await source.HandleAsync(fromNode, group, method, request, cancellationToken).ConfigureAwait(false);
+            case PeerMethod.Stage:
+                bool isHere = Volatile.Read(ref _groups).Stage(fromNode, group, BinaryPrimitives.ReadUInt128LittleEndian(request.Span));
+                return new byte[] { isHere ? (byte)1 : (byte)0 };
             default:
                 return Volatile.Read(ref _groups).Find(group) is { } found
                     ? await found.Endpoint.HandleAsync(fromNode, method, request, cancellationToken).ConfigureAwait(false)
@@ -108,12 +103,7 @@ internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
         }
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _peers.DisposeAsync().ConfigureAwait(false);
-        if (_source is not null)
-            await _source.DisposeAsync().ConfigureAwait(false);
-    }
+    public ValueTask DisposeAsync() => _peers.DisposeAsync();
 
     /// <summary>Null: this node's disk is not the one that knew; what it says of terms is worth nothing.</summary>
     private long? KnownTerm(long group)
@@ -133,7 +123,7 @@ internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
 
         public TableGroup? Find(long groupId) => null;
 
-        public SnapshotOrigin? Origin(long groupId) => null;
+        public bool Stage(long fromNode, long groupId, UInt128 files) => false;
     }
 }
 
@@ -143,6 +133,7 @@ internal interface ISiteGroups
     /// <summary>Null: it does not run here.</summary>
     TableGroup? Find(long groupId);
 
-    /// <summary>Where its snapshots come from; null: it does not run here.</summary>
-    SnapshotOrigin? Origin(long groupId);
+    /// <summary>Another node has a state of these files, which this node is to have, too: fetches it in the background.</summary>
+    /// <returns>It is here.</returns>
+    bool Stage(long fromNode, long groupId, UInt128 files);
 }

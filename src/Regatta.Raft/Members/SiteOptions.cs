@@ -15,9 +15,6 @@ public sealed record SiteOptions
     /// <summary>The history of a site that is founded now: a new one, or for a follower site that of the leader site, once that answers.</summary>
     public Func<CancellationToken, Task<Guid>> NewHistory { get; init; } = static _ => Task.FromResult(Guid.NewGuid());
 
-    /// <summary>Bytes per second of snapshots that this node gives to others; 0: unlimited.</summary>
-    public long SnapshotBytesPerSecond { get; init; }
-
     /// <summary>Snapshots that this node fetches at a time. 1 or more.</summary>
     public int SnapshotFetches { get; init; } = 2;
 }

@@ -65,6 +65,9 @@ internal enum PeerMethod : byte
     SnapshotOpen = 24,
     SnapshotRead = 25,
     SnapshotClose = 26,
+
+    /// <summary>A state that the sender has for the group, by the hash of its files, 16 bytes LE: have it, too. Answers 1 when it is here, 0 while it is on its way.</summary>
+    Stage = 27,
 }
 
 /// <summary>No connection to the node, or it broke before the reply.</summary>

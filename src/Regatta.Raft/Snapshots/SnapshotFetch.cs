@@ -46,7 +46,7 @@ internal sealed partial class SnapshotFetch(
         _files.Finish();
         LogFetched(group, manifest.Id, manifest.Applied.Index, manifest.Bytes);
         await CloseAsync(calls, manifest.Id, cancellationToken).ConfigureAwait(false);
-        return new FetchedSnapshot(group, _files.StateDirectory, manifest.Applied, manifest.LeaderTerm);
+        return new FetchedSnapshot(group, _files.StateDirectory, manifest.Applied, manifest.LeaderTerm, StagedState.HashOf(manifest));
     }
 
     private async Task<SnapshotManifest> OpenAsync(SnapshotCalls calls, long node, long leastIndex, CancellationToken cancellationToken)

@@ -6,7 +6,7 @@ internal enum SnapshotRefusal
     /// <summary>It serves as many as it may.</summary>
     Busy = 0,
 
-    /// <summary>It has not applied as much as is wanted.</summary>
+    /// <summary>What it has is less than is wanted.</summary>
     Behind = 1,
 
     /// <summary>What it gave was gone before it could be read, again and again.</summary>

@@ -39,6 +39,9 @@ public enum LeaderFailure
 
     /// <summary>It refuses the request.</summary>
     Refused,
+
+    /// <summary>A whole state is needed, and could not be had.</summary>
+    NoState,
 }
 
 /// <summary>The leader site gave no answer. The message says why, in words for the operator, and names the address.</summary>

@@ -9,8 +9,8 @@ public enum PullState
     /// <summary>It is behind and gets on.</summary>
     CatchingUp,
 
-    /// <summary>The next revision is below the leader site's changelog.</summary>
-    SnapshotNeeded,
+    /// <summary>The next revision is below the leader site's changelog: a whole state is needed, and fetched.</summary>
+    Snapshot,
 
     /// <summary>The leader site does not have the follower's revision: it was set back, or another leader site answers.</summary>
     LeaderBehind,

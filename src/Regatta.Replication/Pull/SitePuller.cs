@@ -16,8 +16,10 @@ public sealed record PullTarget(string Name, Incarnation Incarnation, ITableGrou
 /// </summary>
 /// <param name="targets">The tables as they are now.</param>
 /// <param name="nodeId">This node's.</param>
+/// <param name="states">As <see cref="TablePuller"/> has it.</param>
 public sealed partial class SitePuller(
-    Func<IEnumerable<PullTarget>> targets, long nodeId, bool comparesHistory, ILeaderSite site, PullOptions options, Random random, TimeProvider time, ILogger<SitePuller> logger)
+    Func<IEnumerable<PullTarget>> targets, long nodeId, bool comparesHistory, ILeaderSite site, PullOptions options, Random random, TimeProvider time, ILogger<SitePuller> logger,
+    IStateSource? states = null)
 {
     private readonly ConcurrentDictionary<long, Running> _running = new();
 
@@ -77,7 +79,7 @@ public sealed partial class SitePuller(
 
     private Running Start(PullTarget target)
     {
-        TablePuller puller = new(target.Group, target.Name, target.Incarnation, comparesHistory, site, options, random, time, logger);
+        TablePuller puller = new(target.Group, target.Name, target.Incarnation, comparesHistory, site, options, random, time, logger, states);
         CancellationTokenSource ending = new();
         LogStarts(target.Name, target.Group.GroupId, target.Group.Reader.Revision);
         return new Running(puller, ending, Task.Run(() => RunAsync(puller, target, ending.Token), CancellationToken.None));

@@ -12,8 +12,10 @@ namespace Regatta.Replication;
 /// <param name="name">As the leader site knows the table.</param>
 /// <param name="incarnation">The table's life.</param>
 /// <param name="comparesHistory">False: the leader site is one of the Go project, which knows of no lives and hashes.</param>
+/// <param name="states">Null: there are none; a table that needs one stays where it is and says so.</param>
 public sealed partial class TablePuller(
-    ITableGroup group, string name, Incarnation incarnation, bool comparesHistory, ILeaderSite site, PullOptions options, Random random, TimeProvider time, ILogger logger)
+    ITableGroup group, string name, Incarnation incarnation, bool comparesHistory, ILeaderSite site, PullOptions options, Random random, TimeProvider time, ILogger logger,
+    IStateSource? states = null)
 {
     private volatile Standing _standing = new(PullState.CatchingUp, "", 0, time.GetTimestamp());
 
@@ -49,7 +51,7 @@ public sealed partial class TablePuller(
             }
             catch (LeaderSiteException e)
             {
-                Become(e.Failure == LeaderFailure.Unreachable ? PullState.LeaderUnreachable : PullState.Refused, e.Message);
+                Become(StateOf(e.Failure), e.Message);
                 wait = backoff.Next();
             }
             catch (InvalidDataException e)
@@ -66,6 +68,13 @@ public sealed partial class TablePuller(
             await Task.Delay(wait, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
+
+    private static PullState StateOf(LeaderFailure failure) => failure switch
+    {
+        LeaderFailure.Unreachable => PullState.LeaderUnreachable,
+        LeaderFailure.NoState => PullState.Snapshot,
+        _ => PullState.Refused,
+    };
 
     /// <summary>One stream, from its beginning to its end.</summary>
     /// <returns>How long to wait before the next one; null: as after a failure.</returns>
@@ -89,7 +98,11 @@ public sealed partial class TablePuller(
                 if (Obstacle(item, history.Revision) is { } obstacle)
                 {
                     Become(obstacle.State, obstacle.Reason, item.LeaderRevision);
-                    return null;
+                    if (obstacle.State != PullState.Snapshot || states is null)
+                        return null;
+                    await InstallAsync(states, cancellationToken).ConfigureAwait(false);
+                    backoff.Reset();
+                    return TimeSpan.Zero;
                 }
 
                 backoff.Reset();
@@ -119,6 +132,23 @@ public sealed partial class TablePuller(
         return new FeedPosition(revision + 1, incarnation, chain);
     }
 
+    /// <summary>Another state takes the place of the table's.</summary>
+    private async Task InstallAsync(IStateSource states, CancellationToken cancellationToken)
+    {
+        try
+        {
+            InstallCommand install = await states.StageAsync(group, name, incarnation, cancellationToken).ConfigureAwait(false);
+            ProposalOutcome outcome = await group.ProposeAsync(install, cancellationToken).ConfigureAwait(false);
+            if (outcome.Result is not ReplicatedResult)
+                throw new IOException(outcome.Reason ?? "the installation was not proposed");
+            LogInstalled(name, group.GroupId, install.Revision);
+        }
+        catch (Exception e) when (e is IOException or TimeoutException)
+        {
+            throw new LeaderSiteException(LeaderFailure.NoState, $"the table needs a whole state and does not get one: {e.Message}", e);
+        }
+    }
+
     /// <summary>Why an item ends the stream; null: it does not.</summary>
     private (PullState State, string Reason)? Obstacle(PulledItem item, long revision) => item.Item switch
     {
@@ -127,8 +157,8 @@ public sealed partial class TablePuller(
             (PullState.Fenced, "fenced: the leader site does not say which history its table has, as one of the Go project does not, and this site's has one"),
         _ when comparesHistory && item.Life is { } life && life != incarnation => Difference(life, revision),
         FeedItem.UseSnapshot => (
-            PullState.SnapshotNeeded,
-            $"the leader site has the changes from revision {revision + 1} on no longer, only a snapshot; this version cannot fetch one from another site"),
+            PullState.Snapshot,
+            $"the leader site has the changes from revision {revision + 1} on no longer; " + (states is null ? "and this site cannot fetch a whole state from it" : "fetching a whole state")),
         FeedItem.LeaderBehind => (
             PullState.LeaderBehind,
             $"this site has revision {revision} and the leader site {item.LeaderRevision}: it was set back, or another leader site answers; waiting until it has that revision"),
@@ -173,6 +203,9 @@ public sealed partial class TablePuller(
 
     /// <param name="Since">When the oldest revision was heard of that was not applied then.</param>
     private sealed record Standing(PullState State, string Reason, long LeaderRevision, long Since);
+
+    [LoggerMessage(LogLevel.Information, "Table {Table} (group {GroupId}) has got a whole state of the leader site, at revision {Revision}.")]
+    private partial void LogInstalled(string table, long groupId, long revision);
 
     [LoggerMessage(LogLevel.Information, "Table {Table} (group {GroupId}) follows the leader site again.")]
     private partial void LogFollows(string table, long groupId);

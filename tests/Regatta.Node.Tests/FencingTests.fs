@@ -1,0 +1,146 @@
+/// A follower site takes nothing of another history than its own (guarantees G7).
+module Regatta.Node.Tests.FencingTests
+
+open System
+open System.IO
+open System.Threading.Tasks
+open Expecto
+open Regatta.Node
+open Regatta.Node.Tests.Followers
+open Regatta.Protocol.V1
+open Regatta.Protocol.V1Ext
+open Regatta.Replication
+open Regatta.Testing
+
+let private t = Bytes.text "t"
+type private State = Following.Types.State
+
+let private put (node: RunningNode) key value =
+    node.Clients.Kv.PutAsync(PutRequest(Table = t, Key = Bytes.text key, Value = Bytes.text value)).ResponseAsync
+
+let private copy (source: string) (destination: string) =
+    for directory in Directory.EnumerateDirectories(source, "*", SearchOption.AllDirectories) do
+        Directory.CreateDirectory(directory.Replace(source, destination)) |> ignore
+
+    for file in Directory.EnumerateFiles(source, "*", SearchOption.AllDirectories) do
+        File.Copy(file, file.Replace(source, destination))
+
+/// A follower that has the leader site's writes up to a revision, and the leader site is gone.
+let private afterwards (body: Relay -> Scratch -> RunningNode -> Task<unit>) =
+    task {
+        use home = new Scratch()
+        use old = new Scratch()
+        use away = new Scratch()
+        use relay = new Relay()
+        let! leader = Nodes.start home.Path [ "tables.names", "t" ]
+        let! _ = leader.Put("t", "k", "1")
+        do! (leader :> IAsyncDisposable).DisposeAsync()
+        Directory.CreateDirectory old.Path |> ignore
+        copy home.Path old.Path
+        let! leader = Nodes.start home.Path []
+        relay.LeadTo(portOf leader)
+        use! follower = start away.Path relay.Address []
+        let! revision = leader.Put("t", "k", "2")
+        let! _ = read follower "t" "k" revision
+        relay.Close()
+        do! (leader :> IAsyncDisposable).DisposeAsync()
+        do! body relay old follower
+    }
+
+let private stillHere (follower: RunningNode) =
+    task {
+        let! value = follower.Get("t", "k")
+        Expect.equal value (Some "2") "what it had is there and is served"
+    }
+
+let private fencing =
+    [ Nodes.test "another leader site in the place of its own, without any table, is not followed, and deletes nothing" (fun () ->
+          afterwards (fun relay _ follower ->
+              task {
+                  use elsewhere = new Scratch()
+                  use! stranger = Nodes.start elsewhere.Path []
+                  relay.LeadTo(portOf stranger)
+                  let! catalogue = untilState follower LeaderTables.Catalogue State.Fenced
+                  Expect.stringContains catalogue.Reason "it is another leader site, or one that was founded anew" "says so"
+                  do! stillHere follower
+                  // The table is unknown there: that is no reason to delete it.
+                  let! _ = untilState follower "t" State.Refused
+                  let! _ = stranger.Create "t"
+                  let! _ = stranger.Put("t", "k", "other")
+                  let! _ = untilState follower "t" State.Fenced
+                  do! stillHere follower
+                  let! listed = follower.Clients.Tables.ListAsync(ListTablesRequest())
+                  Expect.equal [ for table in listed.Tables -> table.Name ] [ "t" ] "its own tables"
+              }))
+
+      Nodes.test "a leader site that was set back is waited for, and fenced when it has written on" (fun () ->
+          afterwards (fun relay old follower ->
+              task {
+                  use! back = Nodes.start old.Path []
+                  relay.LeadTo(portOf back)
+                  let! behind = untilState follower "t" State.LeaderBehind
+                  Expect.stringContains behind.Reason "this site has revision 2 and the leader site 1" "says where both stand"
+                  do! stillHere follower
+                  let! _ = back.Put("t", "k", "other")
+                  let! fenced = untilState follower "t" State.Fenced
+                  Expect.stringContains fenced.Reason "set back to an older state and has written on" "says why"
+                  let! _ = back.Put("t", "k", "and on")
+                  do! stillHere follower
+              }))
+
+      Nodes.test "a leader site that was set back and writes the very same again is followed on" (fun () ->
+          afterwards (fun relay old follower ->
+              task {
+                  use! back = Nodes.start old.Path []
+                  relay.LeadTo(portOf back)
+                  let! _ = untilState follower "t" State.LeaderBehind
+                  let! _ = back.Put("t", "k", "2")
+                  let! _ = back.Put("t", "k", "3")
+                  let! value = read follower "t" "k" 3UL
+                  Expect.equal value (Some "3") "one history"
+                  let! here = hash follower "t"
+                  let! there = hash back "t"
+                  Expect.equal here there "the same"
+              }))
+
+      Nodes.test "when its own leader site is back after a stranger, it follows again" (fun () ->
+          using [] (fun leader relay follower ->
+              task {
+                  let! revision = leader.Put("t", "k", "1")
+                  let! _ = read follower "t" "k" revision
+                  use elsewhere = new Scratch()
+                  use! stranger = Nodes.start elsewhere.Path [ "tables.names", "t" ]
+                  relay.LeadTo(portOf stranger)
+                  relay.Break()
+                  let! _ = untilState follower "t" State.Fenced
+                  relay.LeadTo(portOf leader)
+                  relay.Break()
+                  let! revision = leader.Put("t", "k", "2")
+                  let! value = read follower "t" "k" revision
+                  Expect.equal value (Some "2") "followed"
+                  let! row = untilState follower "t" State.Following
+                  Expect.equal row.Reason "" "nothing is wrong any more"
+              }))
+
+      Nodes.test "a directory of one kind of site is not started as the other" (fun () ->
+          using [] (fun leader _ _ ->
+              task {
+                  use away = new Scratch()
+                  let address = string leader.Node.ReplicationAddress
+                  let! follower = start away.Path address []
+                  do! (follower :> IAsyncDisposable).DisposeAsync()
+
+                  let! refusal =
+                      task {
+                          try
+                              let! node = Nodes.start away.Path []
+                              do! (node :> IAsyncDisposable).DisposeAsync()
+                              return ""
+                          with :? NodeStartException as e ->
+                              return e.Message
+                      }
+
+                  Expect.stringContains refusal "belongs to a node of a follower site and cannot be started as leader" "says why"
+              })) ]
+
+let tests = testList "A follower site and other histories:" fencing
