@@ -25,7 +25,8 @@ let main argv =
               SiteTests.tests
               TableHashTests.tests
               ReplicationTests.tests
-              FollowerTests.tests ]
+              FollowerTests.tests
+              GoLeaderTests.tests ]
 
     let code = TestEntry.run all argv
     SharedNodes.stop().GetAwaiter().GetResult()
