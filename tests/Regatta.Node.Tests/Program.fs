@@ -27,7 +27,8 @@ let main argv =
               ReplicationTests.tests
               FollowerTests.tests
               FollowerStateTests.tests
-              FencingTests.tests ]
+              FencingTests.tests
+              GoLeaderTests.tests ]
 
     let code = TestEntry.run all argv
     SharedNodes.stop().GetAwaiter().GetResult()

@@ -14,19 +14,24 @@ internal sealed class FollowerParts : IAsyncDisposable
     private readonly Catalogue _catalogue;
     private readonly TableReconciler _reconciler;
     private readonly SitePuller _puller;
+    private readonly GoCatalogue? _goCatalogue;
     private readonly Task _pulling;
 
-    private FollowerParts(ChannelSet leader, LeaderStates states, Catalogue catalogue, TableReconciler reconciler, SitePuller puller)
+    private FollowerParts(ChannelSet leader, LeaderStates states, Catalogue catalogue, TableReconciler reconciler, SitePuller puller, GoCatalogue? goCatalogue)
     {
         _states = states;
         Leader = leader;
         _catalogue = catalogue;
         _reconciler = reconciler;
         _puller = puller;
-        _pulling = puller.RunAsync(_stopping.Token);
+        _goCatalogue = goCatalogue;
+        _pulling = Task.WhenAll(puller.RunAsync(_stopping.Token), goCatalogue?.RunAsync(_stopping.Token) ?? Task.CompletedTask);
     }
 
     public ChannelSet Leader { get; }
+
+    /// <summary>The leader site that is followed is one of the Go project.</summary>
+    public bool IsUnderGo => _goCatalogue is not null;
 
     /// <summary>What the node waits for before it serves the tables that it knows of; null: nothing.</summary>
     public string? Waiting
@@ -40,33 +45,40 @@ internal sealed class FollowerParts : IAsyncDisposable
         }
     }
 
-    private PullStatus? CatalogueStatus => _puller.Status(CatalogueKeys.CatalogueGroup);
+    private PullStatus? CatalogueStatus => Status(CatalogueKeys.CatalogueGroup);
 
-    public static ChannelSet Endpoints(NodeOptions options, TimeProvider time) =>
-        LeaderEndpoints.Open(options.ReplicationLeaderAddress, (int)options.ReplicationMaxReceiveBytes, (int)options.RaftNodeId, time);
+    /// <param name="isUnderGo">The leader site is one of the Go project; while that is not known, false.</param>
+    public static ChannelSet Endpoints(NodeOptions options, bool isUnderGo, TimeProvider time) =>
+        LeaderEndpoints.Open(options.ReplicationLeaderAddress, (int)options.ReplicationMaxReceiveBytes, (int)options.RaftNodeId, isUnderGo, time);
 
     /// <summary>Begins to pull.</summary>
     public static FollowerParts Start(
         NodeOptions options, IGroupHost groups, Catalogue catalogue, TableReconciler reconciler, Guid history, ServedTables served, TimeProvider time, ILoggerFactory loggers)
     {
-        ChannelSet leader = Endpoints(options, time);
+        bool isUnderGo = GoHistory.Is(history);
+        ChannelSet leader = Endpoints(options, isUnderGo, time);
         LeaderStates states = new(groups, leader, (int)options.ReplicationMaxRecoveries);
-        PullTarget system = new(LeaderTables.Catalogue, new Incarnation(history, CatalogueKeys.CatalogueLife), catalogue.Group);
+        GrpcLeaderSite site = new(leader, time);
+        PullTarget[] system = isUnderGo ? [] : [new PullTarget(LeaderTables.Catalogue, new Incarnation(history, CatalogueKeys.CatalogueLife), catalogue.Group)];
         SitePuller puller = new(
-            () => served.Snapshot.Tables.Select(static table => new PullTarget(table.Name, table.Incarnation, table.Group)).Prepend(system),
+            () => [.. system, .. served.Snapshot.Tables.Select(static table => new PullTarget(table.Name, table.Incarnation, table.Group))],
             options.RaftNodeId,
-            comparesHistory: true,
-            new GrpcLeaderSite(leader, time),
-            new PullOptions(),
+            comparesHistory: !isUnderGo,
+            site,
+            new PullOptions { PollInterval = options.ReplicationPollInterval },
             Random.Shared,
             time,
             loggers.CreateLogger<SitePuller>(),
-            states);
-        return new FollowerParts(leader, states, catalogue, reconciler, puller);
+            isUnderGo ? null : states);
+        GoCatalogue? goCatalogue = isUnderGo
+            ? new GoCatalogue(catalogue, options.RaftNodeId, site, options.ReplicationReconcileInterval, time, loggers.CreateLogger<GoCatalogue>())
+            : null;
+        return new FollowerParts(leader, states, catalogue, reconciler, puller, goCatalogue);
     }
 
     /// <summary>What this node's puller of a table is doing; null: another node pulls for it.</summary>
-    public PullStatus? Status(long groupId) => _puller.Status(groupId);
+    public PullStatus? Status(long groupId) =>
+        _goCatalogue is not null && groupId == CatalogueKeys.CatalogueGroup ? _goCatalogue.Status : _puller.Status(groupId);
 
     public async ValueTask DisposeAsync()
     {

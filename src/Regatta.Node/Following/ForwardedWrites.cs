@@ -10,7 +10,8 @@ namespace Regatta.Node;
 /// Writes at a follower site: passed on to the leader site as they are, and answered when this node has what was written, so that who wrote it reads it here. Nothing is kept for later:
 /// without the leader site a write fails at once, and one whose fate is not known says so and is not repeated.
 /// </summary>
-internal sealed class ForwardedWrites(ServedTables tables, TableReconciler reconciler, ChannelSet leader, CallDeadlines deadlines)
+/// <param name="isUnderGo">The leader site is one of the Go project: its groups have other numbers, and its UNAVAILABLE says nothing of what became of a write.</param>
+internal sealed class ForwardedWrites(ServedTables tables, TableReconciler reconciler, ChannelSet leader, bool isUnderGo, CallDeadlines deadlines)
 {
     public Task<PutResponse> PutAsync(PutRequest request, ServerCallContext context) =>
         RunAsync(request.Table, (client, options) => client.PutAsync(request, options), static reply => reply.Header, context);
@@ -26,6 +27,8 @@ internal sealed class ForwardedWrites(ServedTables tables, TableReconciler recon
     {
         if (tables.Closed is { } closed)
             throw closed.ToException();
+        if (NeverHere(table) is { } never)
+            throw never.ToException();
         using CallDeadline deadline = deadlines.Start(context);
         TReply reply = await ForwardAsync(call, context.Deadline, deadline);
         await HereAsync(table, header(reply), deadline);
@@ -49,7 +52,7 @@ internal sealed class ForwardedWrites(ServedTables tables, TableReconciler recon
             }
             catch (RpcException e)
             {
-                if (IsUndone(e) || BrokenCall.Broke(e))
+                if (e.StatusCode == StatusCode.Unavailable || BrokenCall.NeverSent(e) || BrokenCall.Broke(e))
                     leader.Leave(route);
                 throw Failed(e, route, deadline);
             }
@@ -57,7 +60,7 @@ internal sealed class ForwardedWrites(ServedTables tables, TableReconciler recon
     }
 
     /// <summary>Nothing has happened. Our nodes never say UNAVAILABLE of a write whose fate they do not know.</summary>
-    private static bool IsUndone(RpcException e) => BrokenCall.NeverSent(e) || (e.StatusCode == StatusCode.Unavailable && !BrokenCall.Broke(e));
+    private bool IsUndone(RpcException e) => BrokenCall.NeverSent(e) || (!isUnderGo && e.StatusCode == StatusCode.Unavailable && !BrokenCall.Broke(e));
 
     private static RpcException Failed(RpcException e, ChannelRoute route, CallDeadline deadline)
     {
@@ -76,7 +79,9 @@ internal sealed class ForwardedWrites(ServedTables tables, TableReconciler recon
         try
         {
             // The table may be newer at the leader site than here: then the catalogue brings it. Once it has, and it is not here, it was deleted meanwhile.
-            if (Find(name, header) is null)
+            if (isUnderGo)
+                await ByNameAsync(name, deadline.Token);
+            else if (Find(name, header) is null)
                 await reconciler.WaitAsync(CatalogueKeys.RevisionOf((long)header.ShardId), deadline.Token);
             if (Find(name, header) is { } table)
                 await table.Group.WaitForRevisionAsync((long)header.Revision, deadline.Token);
@@ -91,7 +96,19 @@ internal sealed class ForwardedWrites(ServedTables tables, TableReconciler recon
         }
     }
 
-    /// <summary>The table that the leader site has written to; a table of that name from another life is another table.</summary>
+    /// <summary>Until there is a table of that name, which is made when the leader site's list is read the next time.</summary>
+    private async Task ByNameAsync(ByteString name, CancellationToken cancellationToken)
+    {
+        for (long reached = reconciler.Reached; !tables.Snapshot.TryGet(name.Span, out _); reached = reconciler.Reached)
+            await reconciler.WaitAsync(reached + 1, cancellationToken);
+    }
+
+    /// <summary>The table that the leader site has written to; a table of ours of that name from another life is another table.</summary>
     private ServedTable? Find(ByteString name, ResponseHeader header) =>
-        tables.Snapshot.TryGet(name.Span, out ServedTable? table) && table.Group.GroupId == (long)header.ShardId ? table : null;
+        tables.Snapshot.TryGet(name.Span, out ServedTable? table) && (isUnderGo || table.Group.GroupId == (long)header.ShardId) ? table : null;
+
+    /// <summary>Why a table of that name can never be here, so that nobody could read here what was written; null: it can.</summary>
+    private Rejection? NeverHere(ByteString name) => isUnderGo && !name.IsEmpty && TableName.Problem(name.ToStringUtf8()) is { } problem
+        ? Rejection.NotFound($"this site does not follow a table of that name: {problem}; write to the leader site")
+        : null;
 }

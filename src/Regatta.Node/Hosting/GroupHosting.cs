@@ -20,7 +20,7 @@ internal static class GroupHosting
     {
         if (options.Role == NodeRole.Leader)
             return Guid.NewGuid();
-        using ChannelSet endpoints = FollowerParts.Endpoints(options, time);
+        using ChannelSet endpoints = FollowerParts.Endpoints(options, isUnderGo: false, time);
         return await new LeaderHistory(new GrpcLeaderSite(endpoints, time), progress, time, loggers.CreateLogger<LeaderHistory>()).AskAsync(cancellationToken);
     }
 

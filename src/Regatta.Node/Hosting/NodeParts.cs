@@ -256,7 +256,7 @@ internal sealed partial class NodeParts
         BearerToken token = new(options.TablesToken);
         return new GrpcServices(
             _follower is { } follower
-                ? new FollowerKvService(points, ranges, iterations, transactions, new ForwardedWrites(Served, Reconciler, follower.Leader, deadlines))
+                ? new FollowerKvService(points, ranges, iterations, transactions, new ForwardedWrites(Served, Reconciler, follower.Leader, follower.IsUnderGo, deadlines))
                 : new KvService(points, ranges, iterations, new Writes(Served, limits, pageBytes, deadlines), transactions),
             new ClusterService(options, site, Following, Served, info),
             new SiteService(site, new TableComparison(site, time), Following, Served, deadlines),

@@ -63,6 +63,12 @@ public sealed record NodeOptions
     /// <summary>Tables whose state a node of a follower site fetches from the leader site at a time.</summary>
     public long ReplicationMaxRecoveries { get; init; } = 1;
 
+    /// <summary>How often a leader site that ends its streams is asked for what is new.</summary>
+    public TimeSpan ReplicationPollInterval { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How often a leader site of the Go project is asked for the names of its tables.</summary>
+    public TimeSpan ReplicationReconcileInterval { get; init; } = TimeSpan.FromSeconds(30);
+
     /// <summary>The node serves follower sites.</summary>
     internal bool ServesFollowers => Role == NodeRole.Leader && ReplicationEnabled;
 

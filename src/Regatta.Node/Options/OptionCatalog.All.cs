@@ -56,6 +56,10 @@ public static partial class OptionCatalog
             4 << 20, 1L << 30, "For a follower site: the largest message that it takes from the leader site; a table whose next revision is larger stops there."),
         Ranged("replication.max-recovery-in-flight", OptionKinds.Number, o => o.ReplicationMaxRecoveries, (o, v) => o with { ReplicationMaxRecoveries = v },
             1, 100, "For a follower site: the most tables whose whole state this node fetches from the leader site at a time; the others wait.", "tables"),
+        Ranged("replication.poll-interval", OptionKinds.Duration, o => o.ReplicationPollInterval, (o, v) => o with { ReplicationPollInterval = v },
+            Millisecond, TimeSpan.FromHours(1), "For a follower site of a leader site of the Go project: how often each table is asked for changes; a write that is passed on takes up to as long to be answered."),
+        Ranged("replication.reconcile-interval", OptionKinds.Duration, o => o.ReplicationReconcileInterval, (o, v) => o with { ReplicationReconcileInterval = v },
+            Millisecond, TimeSpan.FromDays(1), "For a follower site of a leader site of the Go project: how often it is asked which tables it has."),
     ];
 
     private static OptionDefinition[] Raft() =>

@@ -10,13 +10,14 @@ public static class LeaderEndpoints
     /// <param name="addresses">At least one; http://HOST:PORT.</param>
     /// <param name="maxReceiveBytes">The largest message that is taken.</param>
     /// <param name="first">Which of them is used first: of several nodes not all should begin with the same.</param>
-    public static ChannelSet Open(ImmutableArray<Uri> addresses, int maxReceiveBytes, int first, TimeProvider time) => new(
+    /// <param name="isPatient">The nodes are of the Go project: they break connections that ask more often than every 30 seconds whether they are there.</param>
+    public static ChannelSet Open(ImmutableArray<Uri> addresses, int maxReceiveBytes, int first, bool isPatient, TimeProvider time) => new(
         addresses,
         new ChannelSettings
         {
             // One that is there and does not answer, because it was stopped or is cut off, must not be waited for for long.
             ConnectTimeout = TimeSpan.FromSeconds(2),
-            PingDelay = TimeSpan.FromSeconds(5),
+            PingDelay = TimeSpan.FromSeconds(isPatient ? 40 : 5),
             PingTimeout = TimeSpan.FromSeconds(5),
             MaxReceiveBytes = maxReceiveBytes,
             Clock = time,

@@ -11,7 +11,7 @@ namespace Regatta.Replication;
 /// <param name="group">The table's group; this node leads it, or did a moment ago.</param>
 /// <param name="name">As the leader site knows the table.</param>
 /// <param name="incarnation">The table's life.</param>
-/// <param name="comparesHistory">False: the leader site is one of the Go project, which knows of no lives and hashes.</param>
+/// <param name="comparesHistory">False: the leader site that is followed is one of the Go project, which knows of no lives and hashes.</param>
 /// <param name="states">Null: there are none; a table that needs one stays where it is and says so.</param>
 public sealed partial class TablePuller(
     ITableGroup group, string name, Incarnation incarnation, bool comparesHistory, ILeaderSite site, PullOptions options, Random random, TimeProvider time, ILogger logger,
@@ -48,6 +48,11 @@ public sealed partial class TablePuller(
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
                 return;
+            }
+            catch (LeaderSiteException e) when (e.Failure == LeaderFailure.NoTable && name == LeaderTables.Catalogue)
+            {
+                Become(PullState.Fenced, "fenced: the leader site there has no catalogue, so it is one of the Go project, and this site has followed one that is not");
+                wait = backoff.Next();
             }
             catch (LeaderSiteException e)
             {
@@ -126,9 +131,8 @@ public sealed partial class TablePuller(
 
     private FeedPosition Position(long revision)
     {
-        if (!comparesHistory)
-            return new FeedPosition(revision + 1, null, null);
-        ChainHash? chain = revision > 0 && group.Reader.ReadChain(revision) is { Found: true } read ? read.Chain : null;
+        // A leader site of the Go project passes over what is said of the history. One of ours would answer to it, and is known by that.
+        ChainHash? chain = comparesHistory && revision > 0 && group.Reader.ReadChain(revision) is { Found: true } read ? read.Chain : null;
         return new FeedPosition(revision + 1, incarnation, chain);
     }
 
@@ -152,6 +156,9 @@ public sealed partial class TablePuller(
     /// <summary>Why an item ends the stream; null: it does not.</summary>
     private (PullState State, string Reason)? Obstacle(PulledItem item, long revision) => item.Item switch
     {
+        _ when !comparesHistory && item.Life is { } other => (
+            PullState.Fenced,
+            $"fenced: the leader site there has the history {other.History:N}, so it is not one of the Go project, and this site has followed one that is"),
         FeedItem.Diverged { Theirs: var theirs } => Difference(theirs, revision),
         _ when comparesHistory && item.Life is null =>
             (PullState.Fenced, "fenced: the leader site does not say which history its table has, as one of the Go project does not, and this site's has one"),
