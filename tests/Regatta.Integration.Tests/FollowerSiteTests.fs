@@ -9,7 +9,6 @@ open Grpc.Core
 open Regatta.Testing
 
 let private size = { Workers = 6; KeysPerWorker = 6; MaxValueBytes = 400 }
-let private patience = TimeSpan.FromSeconds 120.0
 
 type private Fault =
     /// The follower site's node that pulls for the table.
@@ -20,78 +19,14 @@ type private Fault =
     | MovePuller
     /// All links break, and the next ones do after some bytes.
     | CutLinks
+    /// Nothing goes between the sites until the leader site has no longer what the follower site needs next.
+    | LeaveBehind
 
 /// Mostly cuts, which are quick.
-let private round = [ KillPuller; KillLeaderNode; MovePuller; CutLinks; CutLinks; CutLinks; CutLinks; KillPuller; CutLinks ]
+let private byLog = [ KillPuller; KillLeaderNode; MovePuller; CutLinks; CutLinks; CutLinks; CutLinks; KillPuller; CutLinks ]
 
-/// Both sites, with a link to each node of the leader site.
-type private TwoSites(scratch: Scratch) =
-    let leader = new Site((fun index -> scratch.Sub $"leader-{index + 1}"), [])
-    let links = [ for _ in Site.All -> new Relay() ]
-    let addresses = [ for link in links -> link.Address ]
-    let follower = new Site(Launch.followerNode addresses, (fun index -> scratch.Sub $"follower-{index + 1}"), [])
-
-    do links |> List.iteri (fun index link -> link.LeadTo(Some(leader.Replication index)))
-
-    member _.Leader = leader
-    member _.Follower = follower
-    member _.Links = links
-
-    /// The chain hash of every node of a site at a revision, as far as they still have it.
-    member private _.Chains(site: Site, revision: int64) =
-        task {
-            use client = new Client(site.Port 0, Launch.table, patience)
-            let! reply = client.HashesAt revision
-
-            return
-                [ for node in reply.Nodes do
-                      if node.Error = "" then Convert.ToHexString node.ChainHash.Span ]
-        }
-
-    /// Until every node of the follower site has the leader site's revision, which comes with the same history, also at some revisions before it, and with the same data.
-    member sites.Converge(draw: Random) =
-        task {
-            let! revision = leader.Agree()
-            let since = Stopwatch.StartNew()
-
-            for index in Site.All do
-                use client = new Client(follower.Port index, Launch.table, patience)
-
-                try
-                    do! client.Await revision
-                with :? RpcException as e ->
-                    follower.Fail $"node {index + 1} did not get to revision {revision}: {e.Status}"
-
-            let! reached = follower.Agree()
-            Expect.equal reached revision "the follower site's revision"
-            let! expected = leader.Clients[0].Dump()
-
-            for index in Site.All do
-                let! found = follower.Clients[index].Dump()
-                Expect.equal found expected $"data of follower {index + 1} at revision {revision}"
-
-            for at in revision :: List.init 5 (fun _ -> draw.NextInt64(1L, max 2L revision)) do
-                let! ours = sites.Chains(follower, at)
-                let! theirs = sites.Chains(leader, at)
-
-                match List.distinct (ours @ theirs) with
-                | [ _ ] when ours.Length = 3 && theirs.Length = 3 -> ()
-                | _ -> follower.Fail $"histories at revision {at}: follower site %A{ours}, leader site %A{theirs}"
-
-            return since.Elapsed
-        }
-
-    interface IAsyncDisposable with
-        member _.DisposeAsync() =
-            ValueTask(
-                task {
-                    (follower :> IDisposable).Dispose()
-                    (leader :> IDisposable).Dispose()
-
-                    for link in links do
-                        do! (link :> IAsyncDisposable).DisposeAsync()
-                }
-            )
+/// What comes behind an absence falls into the fetch of a state.
+let private byState = [ KillPuller; CutLinks; KillLeaderNode; CutLinks; MovePuller; KillFollowers; CutLinks ]
 
 let private aWhile (draw: Random) (most: int) = Task.Delay(TimeSpan.FromMilliseconds(float (draw.Next most)), TimeProvider.System)
 
@@ -132,46 +67,80 @@ let private inflict (sites: TwoSites) (draw: Random) fault =
             for link in sites.Links do
                 link.CutAfter None
                 link.Break()
+        | LeaveBehind ->
+            // Else it is left behind anew while it is still getting a state.
+            if draw.Next 3 > 0 then do! sites.Until Follows
+            sites.Part()
+            do! sites.Until IsLeftBehind
+            sites.Join()
 
         do! aWhile draw 200
     }
+
+/// Rounds of faults under load; after each both sites must come to the same history. `before`: how far back the histories are compared.
+let private weather what options (rounds: int) before (faultsOf: int -> Random -> Fault list) =
+    task {
+        use scratch = new Scratch()
+        use sites = new TwoSites(scratch, options)
+        let draw = Random Seed.current
+        do! sites.Leader.StartAll()
+        do! sites.Follower.StartAll()
+        let load = SiteLoad(sites.Leader, size, 2)
+        let mutable count = 0
+        let mutable longest = TimeSpan.Zero
+
+        for number in 1..rounds do
+            let faults = faultsOf number draw
+            do! load.Begin 50
+
+            for fault in faults do
+                do! inflict sites draw fault
+                count <- count + 1
+                // Looked for now, as another one may have come by the end of the round.
+                sites.States |> ignore
+
+            do! sites.Leader.Ready()
+            do! sites.Follower.Ready()
+            do! load.More 50
+            do! load.Settle $"after %A{faults}"
+            let! time = sites.Converge(draw, before)
+            longest <- max longest time
+            let states = sites.States
+
+            if number % 10 = 0 then
+                printfn $"%s{what}, after {number} of {rounds} rounds with seed {Seed.current}: {count} faults, {states} whole states"
+
+        Report.fact
+            $"%s{what}: {count} faults, {sites.States} whole states installed at least, converged {rounds} times with equal histories and data on all six nodes, within {longest.TotalSeconds:f2} s; {load.Text}"
+
+        return sites.States
+    }
+
+let private shuffled (draw: Random) faults =
+    let faults = Array.ofList faults
+    draw.Shuffle faults
+    List.ofArray faults
 
 let private survives =
     Case.ofTask
         "of three nodes: its puller killed, its links cut at any byte, the leader site's nodes killed: it converges, every revision once and in order"
         (fun () ->
             task {
-                use scratch = new Scratch()
-                use sites = new TwoSites(scratch)
-                let draw = Random Seed.current
-                do! sites.Leader.StartAll()
-                do! sites.Follower.StartAll()
-                let load = SiteLoad(sites.Leader, size, 2)
-                let rounds = Scale.pick 6 112
-                let mutable faults = 0
-                let mutable longest = TimeSpan.Zero
-
-                for number in 1..rounds do
-                    let kinds = Array.ofList (if number % 3 = 0 then KillFollowers :: round else round)
-                    draw.Shuffle kinds
-                    do! load.Begin 50
-
-                    for fault in kinds do
-                        do! inflict sites draw fault
-                        faults <- faults + 1
-
-                    do! sites.Leader.Ready()
-                    do! sites.Follower.Ready()
-                    do! load.More 50
-                    do! load.Settle $"after %A{kinds}"
-                    let! time = sites.Converge draw
-                    longest <- max longest time
-
-                    if number % 10 = 0 then
-                        printfn $"follower site, after {number} of {rounds} rounds with seed {Seed.current}: {faults} faults"
-
-                Report.fact
-                    $"follower site of three: {faults} faults, converged {rounds} times with equal histories and data on all six nodes, within {longest.TotalSeconds:f2} s; {load.Text}"
+                let faults number draw = shuffled draw (if number % 3 = 0 then KillFollowers :: byLog else byLog)
+                let! _ = weather "follower site of three" [] (Scale.pick 6 112) Int64.MaxValue faults
+                ()
             })
 
-let tests = testList "a follower site" [ survives ]
+let private returns =
+    Case.ofTask
+        "of three nodes that is left behind the leader site's changelog again and again: its nodes killed and its links cut while it gets whole states, it converges"
+        (fun () ->
+            task {
+                let faults _ draw = shuffled draw byState |> List.collect (fun fault -> [ LeaveBehind; fault ])
+                let rounds = Scale.pick 1 20
+                // Checked by the histories of those revisions that the leader site still has.
+                let! states = weather "follower site of three, left behind" [ "--changelog.max-count"; "100" ] rounds 50L faults
+                Expect.isGreaterThanOrEqual states rounds "whole states that took the table's place"
+            })
+
+let tests = testList "a follower site" [ survives; returns ]

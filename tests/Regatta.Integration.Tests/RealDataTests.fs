@@ -173,4 +173,68 @@ let private wiped =
                 $"real data, three nodes: {archive.Keys.Length} package records back on a node that had lost its disk {back.TotalSeconds:f1} s after its start, dumped byte for byte; table hash:{Environment.NewLine}{hashes}"
         })
 
-let tests = testList "real data" [ roundTrip; wiped ]
+/// Two sites of three nodes; the second one starts when the first one has everything.
+let private following what (options: string list) =
+    task {
+        use scratch = new Scratch()
+        let archive = extract scratch
+        use sites = new TwoSites(scratch, options)
+        do! sites.Leader.StartAll()
+        let at (site: Site) index arguments = regattaAt (site.Port index) arguments
+        at sites.Leader 0 [ "table"; "create"; packages ] |> ignore
+        at sites.Leader 0 [ "kv"; "load"; archive.Lines; "-t"; packages ] |> ignore
+        use leader = new Client(sites.Leader.Port 0, packages)
+        let! revision, _ = leader.Get("nobody's", true)
+        let! status = leader.Status()
+        let oldest = status.Tables[packages].OldestRevision
+        let since = Stopwatch.StartNew()
+        do! sites.Follower.StartAll()
+
+        for index in Site.All do
+            use client = new Client(sites.Follower.Port index, packages)
+            do! client.Await revision
+
+        let there = since.Elapsed
+        // Exit code 1 when the nodes of a site differ.
+        let hashes = [ for site in [ sites.Leader; sites.Follower ] -> at site 0 [ "table"; "hash"; "-t"; packages ] ]
+        let dumped = scratch.Sub "dumped.jsonl"
+        at sites.Follower 1 [ "kv"; "dump"; dumped; "-t"; packages ] |> ignore
+        sameBytes archive.Lines dumped "dump of a follower"
+        use follower = new Client(sites.Follower.Port 2, packages)
+        let! theirs = leader.Hashes()
+        let! ours = follower.Hashes()
+
+        let hashed =
+            [ for node in Seq.append theirs.Nodes ours.Nodes ->
+                  node.Revision, Convert.ToHexString node.Hash.Span, Convert.ToHexString node.ChainHash.Span ]
+
+        Expect.hasLength hashed 6 "nodes"
+        Expect.allEqual hashed (List.head hashed) "revision, content and history of all nodes of both sites"
+        let lines = String.concat Environment.NewLine hashes
+
+        Report.fact
+            $"real data, two sites, %s{what}: {archive.Keys.Length} package records on a follower site of three {there.TotalSeconds:f1} s after its start; table hash of both:{Environment.NewLine}{lines}"
+
+        return oldest, sites.States
+    }
+
+let private byLog =
+    Case.ofTask
+        "the Debian archive's package records reach a follower site started later, by the log: equal hashes on all nodes of both sites"
+        (fun () ->
+            task {
+                let! oldest, states = following "by the log" []
+                Expect.equal (oldest, states) (1UL, 0) "the leader site's oldest revision, and whole states"
+            })
+
+let private byState =
+    Case.ofTask
+        "the Debian archive's package records reach a follower site started later, by whole states: equal hashes on all nodes of both sites"
+        (fun () ->
+            task {
+                let! oldest, states = following "by a whole state" [ "--changelog.max-count"; "1000" ]
+                Expect.isGreaterThan oldest 1UL "the leader site's oldest revision"
+                Expect.equal states 3 "whole states, one on each node"
+            })
+
+let tests = testList "real data" [ roundTrip; wiped; byLog; byState ]
