@@ -39,7 +39,7 @@ internal sealed class Changelog
         using (var records = new FamilyIterator(database, Family.Changelog, 0, start, default, bounded: false))
             first = records.MoveNext() ? ChangelogRecord.DecodeKey(records.Key, database.Directory).Revision : applied + 1;
         VerifyEnd(database, first, applied);
-        return new Changelog(database, environment.Clock, ChangelogMarks.Load(database, environment.Options.ChangelogMarkBytes), first);
+        return new Changelog(database, environment.Clock, ChangelogMarks.Load(database, environment.Options.ChangelogMarkBytes, applied), first);
     }
 
     /// <summary>Adds to a batch that is about to be written what the changelog wants to remember of it.</summary>
@@ -51,7 +51,10 @@ internal sealed class Changelog
     }
 
     /// <summary>The batch was written.</summary>
-    internal void Written(TableBatch batch, ChangelogMark? mark) => _marks.Written(batch.ChangelogBytes, mark);
+    internal void Written(TableBatch batch, long revision, ChangelogMark? mark) => _marks.Written(batch.ChangelogBytes, revision, mark);
+
+    /// <summary>As <see cref="ChangelogMarks.BytesBehind"/>.</summary>
+    internal long BytesBehind(long revision) => _marks.BytesBehind(revision);
 
     /// <summary>The cut that <paramref name="limits"/> ask for; equal to <see cref="Floor"/> when nothing is to go.</summary>
     internal long FloorFor(ChangelogLimits limits, long applied)
@@ -110,7 +113,7 @@ internal sealed class Changelog
         _marks.Trim(floor);
     }
 
-    internal void Marked(ChangelogMark? mark) => _marks.Written(0, mark);
+    internal void Marked(ChangelogMark? mark) => _marks.Written(0, _marks.Revision, mark);
 
     /// <summary>
     /// Removes files that hold only what was trimmed, without reading them. Only below the floor that is on disk: a removal is

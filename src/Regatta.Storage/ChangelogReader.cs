@@ -19,6 +19,8 @@ public sealed class ChangelogReader(TableStore store, long from, bool withParts)
     private long _revision = from >= 1 ? from : throw new ArgumentOutOfRangeException(nameof(from), from, "must be 1 or more");
     private int _part;
 
+    public long BytesLeft => store.ChangelogBytesBehind(_revision - 1);
+
     /// <inheritdoc/>
     /// <exception cref="StorageCorruptionException">A record is damaged, or missing in the middle.</exception>
     public ChangelogRead Read(int maxBytes)

@@ -178,7 +178,7 @@ public sealed class TableStore : ITableStore, IDisposable
             ChangelogMark? mark = _changelog.Prepare(own, next.Revision);
             Volatile.Write(ref _pending, next.Revision);
             _durability.Write(own);
-            _changelog.Written(own, mark);
+            _changelog.Written(own, next.Revision, mark);
             _applied = new PublishedState(next);
             Volatile.Write(ref _published, next.Revision);
         }
@@ -320,6 +320,9 @@ public sealed class TableStore : ITableStore, IDisposable
 
     /// <summary>Bytes of changelog ever written, those trimmed since included. For the writer's thread.</summary>
     internal long ChangelogBytesWritten => _changelog.TotalBytes;
+
+    /// <summary>About how many bytes of changelog were written behind a revision; 0 behind the newest one. Thread-safe.</summary>
+    internal long ChangelogBytesBehind(long revision) => _changelog.BytesBehind(revision);
 
     internal TableDatabase Database => _database;
 

@@ -35,6 +35,21 @@ let private pulling =
                   Expect.equal here there "revision, content and history"
                   let! row = untilState follower "t" State.Following
                   Expect.equal (row.LeaderRevision, row.Reason, row.NodeId) (revision, "", 1UL) "the status"
+                  Expect.equal (row.BehindBytes, row.BehindMs) (0UL, 0UL) "not behind"
+                  let! _, text = follower.Rest "/metrics"
+                  let lines = text.Split '\n'
+
+                  for line in
+                      [ $"regatta_replication_index{{role=\"follower\",table=\"t\"}} {revision}"
+                        $"regatta_replication_index{{role=\"leader\",table=\"t\"}} {revision}"
+                        "regatta_replication_behind_bytes{table=\"t\"} 0"
+                        "regatta_replication_behind_milliseconds{table=\"t\"} 0"
+                        "regatta_replication_state{state=\"following\",table=\"t\"} 1"
+                        "regatta_replication_state{state=\"fenced\",table=\"t\"} 0" ] do
+                      Expect.contains lines line "a gauge"
+
+                  let! _, text = leader.Rest "/metrics"
+                  Expect.isFalse (text.Contains "regatta_replication") "none at the leader site"
               }))
 
       Nodes.test "gets tables that are made later, loses those that are deleted, and takes one made again for a new one" (fun () ->

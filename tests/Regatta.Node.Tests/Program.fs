@@ -25,6 +25,7 @@ let main argv =
               SiteTests.tests
               TableHashTests.tests
               ReplicationTests.tests
+              ReplicationHistoryTests.tests
               FollowerTests.tests
               FollowerStateTests.tests
               FencingTests.tests

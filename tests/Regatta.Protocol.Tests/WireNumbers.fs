@@ -110,7 +110,8 @@ let private messages =
         "2 reason string"
         "3 leader_revision uint64"
         "4 behind_ms uint64"
-        "5 node_id uint64" ]
+        "5 node_id uint64"
+        "6 behind_bytes uint64" ]
       "regatta.v1.CreateTableRequest", [ "1 name string"; "5 config google.protobuf.Struct" ]
       "regatta.v1.CreateTableResponse", [ "1 id string" ]
       "regatta.v1.DeleteTableRequest", [ "1 name string" ]
@@ -149,7 +150,8 @@ let private messages =
         "2 error_response oneof response replication.v1.ReplicateErrResponse"
         "8 leader_index uint64"
         "100 history_id bytes"
-        "101 incarnation uint64" ]
+        "101 incarnation uint64"
+        "102 behind_bytes uint64" ]
       "replication.v1.ReplicateCommandsResponse", [ "1 commands repeated replication.v1.ReplicateCommand" ]
       "replication.v1.ReplicateCommand", [ "1 leader_index uint64"; "2 command mvcc.v1.Command" ]
       "replication.v1.ReplicateErrResponse", [ "1 error replication.v1.ReplicateError" ]

@@ -103,6 +103,22 @@ let tests =
               store.TrimChangelog(count 1L) |> ignore
               Expect.isTrue (reader.Read 1000 :? ChangelogRead.CaughtUp) "what was trimmed behind it does not matter")
 
+          test "how much is left is exact at both ends, and in between as if revisions were of one size" (fun directory environment _ ->
+              use store = Store.openAt directory environment
+              let left from = ChangelogReader(store, from, false).BytesLeft
+              Expect.equal (left 1L) 0L "an empty table"
+
+              for _ in 1..100 do
+                  Store.put store "key" "value"
+
+              let total = store.ChangelogBytesWritten
+              Expect.equal [ left 1L; left 101L; left 200L ] [ total; 0L; 0L ] "all, and nothing"
+              let about from bytes = Expect.isLessThan (abs (left from - bytes)) (total / 100L) $"from revision {from} on"
+              about 26L (total * 3L / 4L)
+              store.TrimChangelog(count 10L) |> ignore
+              about 91L (total / 10L)
+              Expect.equal (left 1L) total "also what is not there any more")
+
           test "a missing record is corruption, not a shorter answer" (fun directory environment _ ->
               use store = Store.openAt directory environment
               growParts 20L store

@@ -141,6 +141,11 @@ type MemoryTableStore(incarnation: Incarnation) =
             let next = ref from
 
             { new IChangeReader with
+                member _.BytesLeft =
+                    state.Changes
+                    |> Map.toSeq
+                    |> Seq.sumBy (fun (struct (revision, _), record) -> if revision >= next.Value then int64 record.Length else 0L)
+
                 member _.Read maxBytes =
                     let records =
                         state.Changes

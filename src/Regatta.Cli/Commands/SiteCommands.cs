@@ -11,7 +11,7 @@ internal static class SiteCommands
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     private static readonly Column[] Columns =
-        [new("table"), new("state"), new("revision"), new("leader_revision"), new("lag"), new("behind_ms"), new("node")];
+        [new("table"), new("state"), new("revision"), new("leader_revision"), new("lag"), new("behind_bytes"), new("behind_ms"), new("node")];
 
     public static Command Create(CommonOptions common, Surroundings surroundings)
     {
@@ -29,7 +29,7 @@ internal static class SiteCommands
         Option<bool> watch = new("--watch", "-w") { Description = "Show it again every second, until Ctrl-C." };
         Command command = new(
             "status",
-            "Show for each table of a follower site, and for its catalogue, what it is doing, its revision and the leader site's, how many revisions lie between them, for how long "
+            "Show for each table of a follower site, and for its catalogue, what it is doing, its revision and the leader site's, how many revisions and about how many bytes lie between them, for how long "
                 + "it has known of revisions that it does not have yet, and which node pulls for it. Exit code 1 if a table does not follow.")
         {
             watch,
@@ -68,7 +68,7 @@ internal static class SiteCommands
     private static object[] Row(FollowedTable table) =>
     [
         table.Name, Word(table.Following.State), table.Revision, table.Following.LeaderRevision,
-        table.Following.LeaderRevision > table.Revision ? table.Following.LeaderRevision - table.Revision : 0, table.Following.BehindMs, table.Following.NodeId,
+        table.Following.LeaderRevision > table.Revision ? table.Following.LeaderRevision - table.Revision : 0, table.Following.BehindBytes, table.Following.BehindMs, table.Following.NodeId,
     ];
 
     private static string Word(Following.Types.State state) => state switch

@@ -5,6 +5,9 @@ namespace Regatta.Core;
 /// <summary>Reads a table's changelog in revision order, a bounded piece at a time; holds nothing between two reads. Not thread-safe.</summary>
 public interface IChangeReader
 {
+    /// <summary>About how many bytes of changelog come from the next record on, those included that are not there any more; 0 at the end.</summary>
+    long BytesLeft { get; }
+
     /// <summary>The next records, at least one if there is one, and as many more as fit into <paramref name="maxBytes"/> of records.</summary>
     /// <exception cref="ObjectDisposedException">The state behind it was closed.</exception>
     ChangelogRead Read(int maxBytes);

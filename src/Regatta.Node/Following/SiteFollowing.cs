@@ -73,6 +73,7 @@ internal sealed class SiteFollowing(FollowerParts? follower, NodeOptions options
             Reason = status.Reason,
             LeaderRevision = (ulong)status.LeaderRevision,
             BehindMs = (ulong)status.Behind.TotalMilliseconds,
+            BehindBytes = (ulong)status.BehindBytes,
             NodeId = (ulong)options.RaftNodeId,
         };
 

@@ -135,16 +135,19 @@ internal sealed partial class NodeParts
         CallDeadlines deadlines = new(options.ApiDefaultDeadline, time);
         GrpcServices services = Services(options, catalogue, addresses, new NodeInfo(directory, time), deadlines, time);
         NodeMetrics metrics = new(Served, Readiness, Iterations, () => FreeSpace.BytesAvailable(directory.Root));
+        FollowingMetrics following = new(Following);
         EngineMetrics engine = new();
         OnClose(() =>
         {
             metrics.Dispose();
+            following.Dispose();
             engine.Dispose();
             return Task.CompletedTask;
         });
         _writeMetrics = text =>
         {
             metrics.Write(text);
+            following.Write(text);
             engine.Write(text);
             CallMetricsText.Write(statistics, text);
         };

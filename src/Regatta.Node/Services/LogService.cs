@@ -60,7 +60,7 @@ internal sealed class LogService(Func<ByteString, ServedTable> find, int message
 
     private static ReplicateResponse Message(FeedItem item, ReplicateRequest request, ServedTable table)
     {
-        ReplicateResponse message = new() { LeaderIndex = (ulong)table.Group.Reader.Revision };
+        ReplicateResponse message = new() { LeaderIndex = (ulong)table.Group.Reader.Revision, BehindBytes = (ulong)item.BytesBehind };
         if (!request.HistoryId.IsEmpty)
         {
             message.HistoryId = ByteString.CopyFrom(table.Incarnation.History.ToByteArray(bigEndian: true));

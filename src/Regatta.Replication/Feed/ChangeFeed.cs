@@ -56,11 +56,14 @@ public sealed class ChangeFeed(ITableGroup group, Incarnation incarnation, int b
 
                 chain = null;
                 next = records[^1].Revision + 1;
-                yield return new FeedItem.Commands([.. records.Select(static record => new RevisedCommand(record.Revision, ChangeCodec.Read(record.Record).ToCommand()))]);
+                yield return new FeedItem.Commands([.. records.Select(static record => new RevisedCommand(record.Revision, ChangeCodec.Read(record.Record).ToCommand()))])
+                {
+                    BytesBehind = source.BytesLeft,
+                };
             }
             else if (read is ChangelogRead.Compacted)
             {
-                yield return new FeedItem.UseSnapshot();
+                yield return new FeedItem.UseSnapshot { BytesBehind = source.BytesLeft };
                 yield break;
             }
             else if (!follow)
@@ -112,6 +115,8 @@ public sealed class ChangeFeed(ITableGroup group, Incarnation incarnation, int b
     private sealed class Source(IChangeReader reader)
     {
         public static Source Open(ITableGroup group, long next) => new(group.Reader.OpenChanges(next));
+
+        public long BytesLeft => reader.BytesLeft;
 
         /// <returns>False: the state was closed.</returns>
         public bool TryRead(int maxBytes, [NotNullWhen(true)] out ChangelogRead? read)

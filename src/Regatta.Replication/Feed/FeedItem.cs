@@ -8,6 +8,9 @@ public abstract record FeedItem
 {
     private FeedItem() { }
 
+    /// <summary>About how many bytes of changelog the leader site has behind this; 0: none, or it does not say.</summary>
+    public long BytesBehind { get; init; }
+
     /// <summary>The next revisions, one command each, without a gap.</summary>
     public sealed record Commands(ImmutableArray<RevisedCommand> Items) : FeedItem;
 

@@ -97,7 +97,7 @@ public sealed class GrpcLeaderSite(ChannelSet endpoints, TimeProvider time) : IL
             { ErrorResponse: { } error } => throw new InvalidDataException($"the leader site answers with the unknown outcome {(int)error.Error}; it runs a newer version"),
             _ => new FeedItem.End(),
         };
-        return new PulledItem(item, Revision(message.LeaderIndex), life);
+        return new PulledItem(item with { BytesBehind = (long)Math.Min(message.BehindBytes, long.MaxValue) }, Revision(message.LeaderIndex), life);
     }
 
     private static RevisedCommand Command(ReplicateCommand message) => new(

@@ -29,4 +29,5 @@ public enum PullState
 /// <param name="Reason">A sentence for the operator: why it does not follow, and what it waits for. Empty while it does.</param>
 /// <param name="LeaderRevision">The table's revision at the leader site as far as this node has heard; 0: not yet.</param>
 /// <param name="Behind">For how long the follower has known of a revision that it has not applied; zero: it knows of none.</param>
-public sealed record PullStatus(PullState State, string Reason, long LeaderRevision, TimeSpan Behind);
+/// <param name="BehindBytes">About how many bytes of changes the leader site had that had not come, when it was heard from last.</param>
+public sealed record PullStatus(PullState State, string Reason, long LeaderRevision, TimeSpan Behind, long BehindBytes = 0);

@@ -17,7 +17,7 @@ public sealed partial class TablePuller(
     ITableGroup group, string name, Incarnation incarnation, bool comparesHistory, ILeaderSite site, PullOptions options, Random random, TimeProvider time, ILogger logger,
     IStateSource? states = null)
 {
-    private volatile Standing _standing = new(PullState.CatchingUp, "", 0, time.GetTimestamp());
+    private volatile Standing _standing = new(PullState.CatchingUp, "", 0, 0, time.GetTimestamp());
 
     /// <summary>As of now.</summary>
     public PullStatus Status
@@ -30,7 +30,8 @@ public sealed partial class TablePuller(
                 standing.State == PullState.Following && isBehind ? PullState.CatchingUp : standing.State,
                 standing.Reason,
                 standing.LeaderRevision,
-                isBehind ? time.GetElapsedTime(standing.Since) : TimeSpan.Zero);
+                isBehind ? time.GetElapsedTime(standing.Since) : TimeSpan.Zero,
+                isBehind ? standing.Bytes : 0);
         }
     }
 
@@ -102,7 +103,7 @@ public sealed partial class TablePuller(
             {
                 if (Obstacle(item, history.Revision) is { } obstacle)
                 {
-                    Become(obstacle.State, obstacle.Reason, item.LeaderRevision);
+                    Become(obstacle.State, obstacle.Reason, item);
                     if (obstacle.State != PullState.Snapshot || states is null)
                         return null;
                     await InstallAsync(states, cancellationToken).ConfigureAwait(false);
@@ -111,7 +112,7 @@ public sealed partial class TablePuller(
                 }
 
                 backoff.Reset();
-                Hear(item.LeaderRevision);
+                Hear(item);
                 if (item.Item is FeedItem.Commands { Items: var commands } && history.Next(commands) is { } batch)
                     await window.AddAsync(batch, ending.Token).ConfigureAwait(false);
             }
@@ -190,26 +191,29 @@ public sealed partial class TablePuller(
     }
 
     /// <summary>The stream is open, and the leader site stood there.</summary>
-    private void Hear(long leaderRevision)
+    private void Hear(PulledItem item)
     {
         Standing before = _standing;
         bool hadAll = group.Reader.Revision >= before.LeaderRevision;
-        _standing = new Standing(PullState.Following, "", Math.Max(leaderRevision, before.LeaderRevision), hadAll ? time.GetTimestamp() : before.Since);
+        _standing = new Standing(PullState.Following, "", Math.Max(item.LeaderRevision, before.LeaderRevision), item.Item.BytesBehind, hadAll ? time.GetTimestamp() : before.Since);
         if (before.Reason.Length > 0)
             LogFollows(name, group.GroupId);
     }
 
-    private void Become(PullState state, string reason, long leaderRevision = 0)
+    private void Become(PullState state, string reason, PulledItem? heard = null)
     {
         Standing before = _standing;
         // Also back: a leader site that was set back is where it says it is.
-        _standing = new Standing(state, reason, leaderRevision > 0 ? leaderRevision : before.LeaderRevision, before.Since);
+        _standing = heard is { LeaderRevision: > 0 } item
+            ? new Standing(state, reason, item.LeaderRevision, item.Item.BytesBehind, before.Since)
+            : before with { State = state, Reason = reason };
         if (before.Reason != reason && reason.Length > 0)
             LogWaits(name, group.GroupId, state, reason);
     }
 
+    /// <param name="Bytes">That the leader site had behind what it sent last.</param>
     /// <param name="Since">When the oldest revision was heard of that was not applied then.</param>
-    private sealed record Standing(PullState State, string Reason, long LeaderRevision, long Since);
+    private sealed record Standing(PullState State, string Reason, long LeaderRevision, long Bytes, long Since);
 
     [LoggerMessage(LogLevel.Information, "Table {Table} (group {GroupId}) has got a whole state of the leader site, at revision {Revision}.")]
     private partial void LogInstalled(string table, long groupId, long revision);
