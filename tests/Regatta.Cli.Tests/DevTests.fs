@@ -11,8 +11,10 @@ open Expecto
 open Microsoft.Extensions.Logging.Abstractions
 open Regatta.Cli
 open Regatta.Node
+open Regatta.Storage
 
-let private options nodes port = DevCommand.Options("/data", DevSize(nodes, 1), port, "ERROR") |> List.ofArray
+let private optionsOf nodes sites port = DevCommand.Options("/data", DevSize(nodes, sites), port, "ERROR") |> List.ofArray
+let private options nodes port = optionsOf nodes 1 port
 
 let private layout =
     testList
@@ -58,6 +60,31 @@ let private layout =
               Expect.equal peers [ peers.Head .. peers.Head + 4 ] "in a row"
               Expect.isTrue (peers.Head >= 10_000 && List.last peers < 32_768) "below what outgoing connections take"
               Expect.equal (options 1 0).Head.RaftAddress "127.0.0.1:0" "one alone has no peers")
+
+          testCase "of a follower site have ports of their own, and know where to pull from" (fun () ->
+              let shown (node: NodeOptions) =
+                  node.DataDirectory, node.Role, [ node.ApiAddress.Port; node.ReplicationAddress.Port; node.RestAddress.Port ]
+
+              let nodes = optionsOf 3 3 9000
+
+              Expect.equal
+                  (nodes |> List.skip 2 |> List.map shown)
+                  [ "/data/site-0/node-3", NodeRole.Leader, [ 9020; 9021; 9023 ]
+                    "/data/site-1/node-1", NodeRole.Follower, [ 9100; 9101; 9103 ]
+                    "/data/site-2/node-1", NodeRole.Follower, [ 9200; 9201; 9203 ] ]
+                  "directories and ports"
+
+              let leaders (node: NodeOptions) = [ for address in node.ReplicationLeaderAddress -> address.Port ]
+
+              for node in List.skip 3 nodes do
+                  Expect.equal (leaders node) [ 9001; 9011; 9021 ] "the leader site"
+                  Expect.equal [ for other in node.Members -> other.NodeId ] [ 1L ] "alone in its site"
+
+              let chosen = optionsOf 3 2 0
+              let replication = [ for node in List.take 3 chosen -> node.ReplicationAddress.Port ]
+              let peers = [ for node in List.take 3 chosen -> int (node.RaftAddress.Split(':')[1]) ]
+              Expect.equal (leaders chosen[3]) replication "chosen before, because all must know them"
+              Expect.equal (peers @ replication) [ peers.Head .. peers.Head + 5 ] "in a row")
 
           testCase "do not get a port on which somebody listens" (fun () ->
               let first () = int ((options 3 0).Head.RaftAddress.Split(':')[1])

@@ -39,6 +39,8 @@ type State() =
     member val UnderWay = 0 with get, set
     /// What the nodes of the site answer to TableHash.
     member val Hashes: NodeHash list = [] with get, set
+    /// What the site says of how it follows; null: it is the leader site.
+    member val Following: FollowingResponse | null = null with get, set
 
     member state.Header =
         ResponseHeader(ShardId = 10001UL, ReplicaId = 1UL, Revision = uint64 revision, RaftTerm = 1UL, RaftLeaderId = 1UL)
@@ -259,6 +261,16 @@ type SiteService(state: State) =
             let reply = TableHashResponse(Header = ResponseHeader(Revision = 7UL))
             reply.Nodes.AddRange state.Hashes
             return reply
+        }
+
+    override _.Following(_, _) =
+        task {
+            do! state.Enter("Following", ByteString.Empty)
+
+            return
+                match state.Following with
+                | null -> FollowingResponse()
+                | following -> following
         }
 
 [<NoEquality; NoComparison>]

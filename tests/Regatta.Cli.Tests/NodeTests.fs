@@ -11,76 +11,7 @@ open Expecto
 open FsCheck.FSharp
 open Regatta.Cli
 open Regatta.Testing
-
-/// Nothing in these tests waits longer than this for anything that should come at once.
-let private patience = TimeSpan.FromSeconds 60.
-
-/// Standard output that tells when the line that scripts wait for has been written.
-type private Announcement() =
-    inherit MemoryStream()
-    let ready = TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously)
-    member _.Ready = ready.Task
-
-    override this.WriteAsync(buffer: ReadOnlyMemory<byte>, _: CancellationToken) =
-        base.Write buffer.Span
-        let text = Bytes.toText (this.ToArray())
-
-        if text.EndsWith("ready\n", StringComparison.Ordinal) then ready.TrySetResult text |> ignore
-
-        ValueTask.CompletedTask
-
-[<NoEquality; NoComparison>]
-type private Running =
-    {
-        Announced: string
-        Site: FakeSite.Site
-        Rest: string
-        /// Interrupts it, as Ctrl-C does; its exit code and what it wrote to standard error.
-        Stop: unit -> Task<int * string>
-    }
-
-let private launch environment (arguments: string list) =
-    task {
-        let output = new Announcement()
-        let errors = new StringWriter()
-        let interrupt = new CancellationTokenSource()
-        let setup = { Run.plain with Environment = environment }
-        let running = CommandLine.RunAsync(Array.ofList arguments, Run.surroundings setup output errors, interrupt.Token)
-        let! first = Task.WhenAny(running :> Task, output.Ready :> Task).WaitAsync patience
-
-        if obj.ReferenceEquals(first, running) then failtestf "it ended instead of getting ready: %s" (errors.ToString())
-
-        let! announced = output.Ready
-        let found (pattern: string) = Regex.Match(announced, pattern, RegexOptions.Multiline).Groups[1].Value
-
-        return
-            { Announced = announced
-              Site =
-                { State = FakeSite.State()
-                  Endpoint = found "^clients: (.*)$"
-                  Stop = fun () -> Task.CompletedTask }
-              Rest = found "^health:  (.*)/readyz$"
-              Stop =
-                fun () ->
-                    task {
-                        do! interrupt.CancelAsync()
-                        let! code = running
-                        return code, errors.ToString()
-                    } }
-    }
-
-let private dev (directory: string) =
-    launch [] [ "dev"; "--nodes"; "1"; "--base-port"; "0"; "--data-dir"; directory; "--log-level"; "ERROR" ]
-
-let private inDirectory (body: string -> Task<unit>) =
-    task {
-        let directory = Directory.CreateTempSubdirectory "regatta-cli-"
-
-        try
-            do! body directory.FullName
-        finally
-            directory.Delete true
-    }
+open Launched
 
 /// Standard error that tells when a text has been written.
 type private Complaint(awaited: string) =
@@ -107,10 +38,6 @@ let private withNode (body: FakeSite.Site -> Task<unit>) =
             Expect.equal stopped (ExitCode.Ok, "") "a clean stop"
         })
 
-let private expectOutput (expected: string list) (result: Run.Result) =
-    Expect.equal (result.Code, result.Errors) (ExitCode.Ok, "") "exit code, errors"
-    Expect.equal result.Output (String.concat "" [ for line in expected -> line + "\n" ]) "output"
-
 let private damaged =
     testCaseTask "a node with a table that cannot be opened says so, and never that it is ready" (fun () ->
         inDirectory (fun directory ->
@@ -132,60 +59,6 @@ let private damaged =
                 Expect.stringContains (errors.ToString()) "FLUSHED" "the file is named"
                 Expect.isFalse ((Bytes.toText (output.ToArray())).Contains("ready\n", StringComparison.Ordinal)) "ready was not said"
             }))
-
-let private development =
-    testCaseTask "regatta dev makes the table default, says where it is, gets ready, and keeps its data from one run to the next" (fun () ->
-        inDirectory (fun directory ->
-            task {
-                let! first = dev directory
-                Expect.stringContains first.Announced $"data:    {directory}/site-0/node-1\n" "where the data is"
-                Expect.stringContains first.Announced $"regatta kv put --endpoints {first.Site.Endpoint} greeting hello\n" "what to try"
-                use http = new HttpClient()
-                let! ready = http.GetAsync(first.Rest + "/readyz")
-                Expect.equal (int ready.StatusCode) 200 "/readyz"
-                let! put = Run.at first.Site [ "kv"; "put"; "greeting"; "hello" ]
-                expectOutput [ "revision 1" ] put
-                let! stopped = first.Stop()
-                Expect.equal stopped (ExitCode.Ok, "") "a clean stop"
-                let! again = dev directory
-                let! got = Run.at again.Site [ "kv"; "get"; "greeting" ]
-                expectOutput [ "hello" ] got
-                let! _ = again.Stop()
-                ()
-            }))
-
-let private three =
-    testCaseTask
-        "regatta dev --nodes 3 runs a site of three, any of which takes writes, and keeps its data from one run to the next"
-        (fun () ->
-            inDirectory (fun directory ->
-                task {
-                    let run () = launch [] [ "dev"; "--base-port"; "0"; "--data-dir"; directory; "--log-level"; "ERROR" ]
-
-                    let endpoints (site: Running) =
-                        [ for found in Regex.Matches(site.Announced, "^clients: (.*)$", RegexOptions.Multiline) -> found.Groups[1].Value ]
-
-                    let! first = run ()
-                    let nodes = endpoints first
-                    Expect.hasLength nodes 3 "nodes"
-                    let all = String.concat "," nodes
-                    Expect.stringContains first.Announced $"regatta kv put --endpoints {all} greeting hello\n" "what to try"
-
-                    for number, endpoint in List.indexed nodes do
-                        let! put = Run.regatta [ "kv"; "put"; "--endpoints"; endpoint; $"key {number}"; endpoint ]
-                        expectOutput [ $"revision {number + 1}" ] put
-
-                    let! stopped = first.Stop()
-                    Expect.equal stopped (ExitCode.Ok, "") "a clean stop"
-                    let! again = run ()
-
-                    for endpoint in endpoints again do
-                        let! got = Run.regatta [ "kv"; "get"; "--linearizable"; "--endpoints"; endpoint; "key 0" ]
-                        expectOutput [ nodes[0] ] got
-
-                    let! _ = again.Stop()
-                    ()
-                }))
 
 let private leader =
     testCaseTask "regatta leader runs a node from file, environment and flags, and stops cleanly" (fun () ->
@@ -420,4 +293,4 @@ let private interruption =
             Expect.stringContains (errors.ToString()) "interrupted" "what it says"
         })
 
-let all = testList "node" [ development; three; damaged; leader; transactions; site; roundTrip; refusals; interruption ]
+let all = testList "node" [ damaged; leader; transactions; site; roundTrip; refusals; interruption ]

@@ -22,6 +22,8 @@ let main argv =
               TableAndClusterTests.all
               ExitCodeTests.all
               BulkTests.all
+              SiteStatusTests.all
               DevTests.all
+              DevRunTests.tests
               NodeTests.all ])
         argv

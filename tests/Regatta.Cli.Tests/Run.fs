@@ -20,6 +20,7 @@ type Setup =
       Input: byte array
       InputIsTerminal: bool
       Terminal: bool
+      Clock: TimeProvider
       Interrupted: CancellationToken }
 
 let plain =
@@ -27,6 +28,7 @@ let plain =
       Input = [||]
       InputIsTerminal = false
       Terminal = false
+      Clock = TimeProvider.System
       Interrupted = CancellationToken.None }
 
 let surroundingsWith (input: Stream) (setup: Setup) (output: Stream) (errors: TextWriter) =
@@ -42,6 +44,7 @@ let surroundingsWith (input: Stream) (setup: Setup) (output: Stream) (errors: Te
         OutputIsTerminal = setup.Terminal,
         Error = errors,
         ErrorIsTerminal = setup.Terminal,
+        Clock = setup.Clock,
         Environment = environment
     )
 
