@@ -23,5 +23,6 @@ let main argv =
               SiteAwayTests.tests
               SiteScaleTests.tests
               SiteHashTests.tests
-              FollowerSiteTests.tests ])
+              FollowerSiteTests.tests
+              FollowerScaleTests.tests ])
         argv

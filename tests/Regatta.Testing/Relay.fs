@@ -16,25 +16,27 @@ type Relay() =
     let open' = HashSet<TcpClient>()
     let mutable target: int option = None
     let mutable cutAfter: (unit -> int) option = None
+    let mutable carried = 0L
 
     let close (client: TcpClient) =
         lock gate (fun () -> open'.Remove client |> ignore)
         client.Dispose()
 
     /// One direction, until it ends, or the bytes that it may carry are used up.
-    let copy (from: TcpClient) (into: TcpClient) (allowance: int) =
+    let copy (from: TcpClient) (into: TcpClient) (allowance: int) (count: int -> unit) =
         task {
-            let buffer = Array.zeroCreate 4096
+            let buffer = Array.zeroCreate 65_536
             let mutable left = allowance
             let mutable going = true
 
             try
                 while going do
-                    let! count = from.GetStream().ReadAsync(Memory buffer, stop.Token)
-                    let count = min count left
-                    left <- left - count
-                    going <- count > 0 && left > 0
-                    do! into.GetStream().WriteAsync(ReadOnlyMemory(buffer, 0, count), stop.Token)
+                    let! read = from.GetStream().ReadAsync(Memory buffer, stop.Token)
+                    let length = min read left
+                    left <- left - length
+                    going <- length > 0 && left > 0
+                    do! into.GetStream().WriteAsync(ReadOnlyMemory(buffer, 0, length), stop.Token)
+                    count length
             with
             | :? IOException
             | :? InvalidOperationException
@@ -59,7 +61,8 @@ type Relay() =
                 try
                     do! onwards.ConnectAsync(IPAddress.Loopback, port, stop.Token)
                     let allowance = cutAfter |> Option.map (fun draw -> draw ()) |> Option.defaultValue Int32.MaxValue
-                    let! _ = Task.WhenAll [| copy client onwards Int32.MaxValue; copy onwards client allowance |]
+                    let back (length: int) = Interlocked.Add(&carried, int64 length) |> ignore
+                    let! _ = Task.WhenAll [| copy client onwards Int32.MaxValue ignore; copy onwards client allowance back |]
                     ()
                 with
                 | :? SocketException
@@ -90,6 +93,9 @@ type Relay() =
 
     /// Each connection made from now on is cut when it has carried so many bytes back.
     member _.CutAfter(draw: (unit -> int) option) = cutAfter <- draw
+
+    /// Bytes that came back so far, over all connections.
+    member _.Carried = Interlocked.Read &carried
 
     /// Breaks all connections.
     member _.Break() =
