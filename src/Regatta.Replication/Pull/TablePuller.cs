@@ -96,7 +96,7 @@ public sealed partial class TablePuller(
 
         PulledHistory history = new(incarnation, group.Reader.Revision, options.LargestGap);
         using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using PullWindow window = new(group, options.Window, ending, cancellationToken);
+        PullWindow window = new(group, options.WindowBytes, ending, cancellationToken);
         try
         {
             await foreach (PulledItem item in site.PullAsync(name, Position(history.Revision), ending.Token).ConfigureAwait(false))
