@@ -82,6 +82,14 @@ type MemoryTableStore(incarnation: Incarnation) =
         with get () = state
         and set value = state <- value
 
+    /// Puts a state of another site in the place of this one, as of an entry of the own log.
+    member _.Install(other: MemoryState, index, term) =
+        let applied = other.Applied
+
+        state <-
+            { other with
+                Applied = AppliedState(index, term, applied.Revision, applied.Incarnation, applied.Chain) }
+
     /// Views, cursors and batches that are not disposed yet.
     member _.OpenHandles = handles.Open
 

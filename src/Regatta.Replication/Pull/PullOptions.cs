@@ -3,8 +3,8 @@ namespace Regatta.Replication;
 /// <summary>How a follower pulls.</summary>
 public sealed record PullOptions
 {
-    /// <summary>Batches of one table that may wait for their commit. 1 or more.</summary>
-    public int Window { get; init; } = 4;
+    /// <summary>About how many bytes of one table's commands may wait while a batch is on its way into the log; they go together, behind it.</summary>
+    public long WindowBytes { get; init; } = 1 << 20;
 
     /// <summary>How long the first wait after a failure is; each further one doubles, with up to half of it taken off at random.</summary>
     public TimeSpan FirstWait { get; init; } = TimeSpan.FromMilliseconds(100);

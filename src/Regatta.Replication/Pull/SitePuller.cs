@@ -82,7 +82,8 @@ public sealed partial class SitePuller(
         TablePuller puller = new(target.Group, target.Name, target.Incarnation, comparesHistory, site, options, random, time, logger, states);
         CancellationTokenSource ending = new();
         LogStarts(target.Name, target.Group.GroupId, target.Group.Reader.Revision);
-        return new Running(puller, ending, Task.Run(() => RunAsync(puller, target, ending.Token), CancellationToken.None));
+        // Up to its first wait it runs here: nothing but a call of the group's. So a simulation has it on its own thread.
+        return new Running(puller, ending, RunAsync(puller, target, ending.Token));
     }
 
     private async Task RunAsync(TablePuller puller, PullTarget target, CancellationToken cancellationToken)

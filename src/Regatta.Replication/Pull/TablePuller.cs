@@ -71,7 +71,7 @@ public sealed partial class TablePuller(
                 wait = backoff.Next();
             }
 
-            await Task.Delay(wait, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await PauseAsync(wait, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -96,14 +96,15 @@ public sealed partial class TablePuller(
 
         PulledHistory history = new(incarnation, group.Reader.Revision, options.LargestGap);
         using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using PullWindow window = new(group, options.Window, ending, cancellationToken);
+        PullWindow window = new(group, options.WindowBytes, ending, cancellationToken);
         try
         {
             await foreach (PulledItem item in site.PullAsync(name, Position(history.Revision), ending.Token).ConfigureAwait(false))
             {
                 if (Obstacle(item, history.Revision) is { } obstacle)
                 {
-                    Become(obstacle.State, obstacle.Reason, item);
+                    // The revisions of another history say nothing about this one.
+                    Become(obstacle.State, obstacle.Reason, obstacle.State is PullState.Snapshot or PullState.LeaderBehind ? item : null);
                     if (obstacle.State != PullState.Snapshot || states is null)
                         return null;
                     await InstallAsync(states, cancellationToken).ConfigureAwait(false);
@@ -128,6 +129,15 @@ public sealed partial class TablePuller(
         {
             await window.DrainAsync().ConfigureAwait(false);
         }
+    }
+
+    /// <summary>Ends early when it is cancelled, at once and on the thread that cancels: Task.Delay would go on on one of the pool, and a simulation has one thread.</summary>
+    private async Task PauseAsync(TimeSpan wait, CancellationToken cancellationToken)
+    {
+        TaskCompletionSource over = new();
+        using ITimer timer = time.CreateTimer(static over => ((TaskCompletionSource)over!).TrySetResult(), over, wait, Timeout.InfiniteTimeSpan);
+        using CancellationTokenRegistration cancelled = cancellationToken.UnsafeRegister(static over => ((TaskCompletionSource)over!).TrySetResult(), over);
+        await over.Task.ConfigureAwait(false);
     }
 
     private FeedPosition Position(long revision)
@@ -190,12 +200,12 @@ public sealed partial class TablePuller(
             : $"{Fenced}its changes up to revision {revision} are others than those here: it was set back to an older state and has written on");
     }
 
-    /// <summary>The stream is open, and the leader site stood there.</summary>
+    /// <summary>The stream is open, and the leader site stands there: it begins behind a read barrier, so a revision that was heard of before and is not there now is gone.</summary>
     private void Hear(PulledItem item)
     {
         Standing before = _standing;
         bool hadAll = group.Reader.Revision >= before.LeaderRevision;
-        _standing = new Standing(PullState.Following, "", Math.Max(item.LeaderRevision, before.LeaderRevision), item.Item.BytesBehind, hadAll ? time.GetTimestamp() : before.Since);
+        _standing = new Standing(PullState.Following, "", item.LeaderRevision, item.Item.BytesBehind, hadAll ? time.GetTimestamp() : before.Since);
         if (before.Reason.Length > 0)
             LogFollows(name, group.GroupId);
     }

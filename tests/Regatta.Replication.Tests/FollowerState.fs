@@ -1,0 +1,102 @@
+namespace Regatta.Replication.Tests
+
+open System
+open System.Collections.Generic
+open Regatta.Core
+open Regatta.Testing.Tables
+
+/// A state machine that is wrong on purpose.
+type PlantedBug =
+    | NoBug
+    /// It applies batches that it has passed. (One that is ahead of it never gets into a log: a puller proposes only what follows a state that it has seen applied.)
+    | TakesWhatIsBehind
+    /// It installs states that it has passed.
+    | InstallsWhatIsBehind
+    /// It installs states of another life of the table.
+    | InstallsAnotherLife
+    /// It goes on behind an installation whose state it has not got.
+    | SkipsWhatIsNotHere
+
+/// What one node of a follower site has of a table: its state, of which a part is on disk, and whole states that can take its place. Installations are applied as the
+/// groups' applier does it, all else by the real state machine.
+[<Sealed>]
+type FollowerState(life: Incarnation, bug: PlantedBug) =
+    let store = MemoryTableStore life
+    let mutable machine = TableMachine store
+    let mutable flushed = store.State
+    let staged = Dictionary<UInt128, struct (InstallCommand * MemoryState)>()
+    let applied () = (store :> ITableStore).Applied
+
+    let twisted (payload: ReadOnlyMemory<byte>) =
+        let mutable entry = EntryReader payload
+        let mutable command: TableCommand | null = null
+        let revision = applied().Revision
+
+        if bug <> NoBug && entry.TryRead &command then
+            match command with
+            | :? ReplicatedBatch as batch when bug = TakesWhatIsBehind && batch.Before < revision ->
+                let writer = EntryWriter()
+                writer.Append(ReplicatedBatch(batch.Incarnation, revision, batch.Commands))
+                writer.ToPayload()
+            | _ -> payload
+        else
+            payload
+
+    let advances (install: InstallCommand) =
+        let now = applied ()
+
+        install.Advances(now.Incarnation, now.Revision)
+        || (bug = InstallsWhatIsBehind && install.Incarnation = life)
+        || (bug = InstallsAnotherLife && install.Incarnation <> life)
+
+    let pass index = machine.Apply(ReadOnlySpan [| CommittedEntry(index, 1L, ReadOnlyMemory.Empty, null) |])
+
+    /// The machine remembers what it has put into the former state.
+    let exchange change =
+        change ()
+        machine <- TableMachine store
+        flushed <- store.State
+
+    member _.Reader = store :> ITableReader
+    member _.Applied = applied ()
+
+    /// Applies an entry.
+    /// False: it installs a state that is not here.
+    member _.Apply(index: int64, payload, results: ICommandResults | null) =
+        match EntryReader.ReadInstall payload with
+        | null ->
+            machine.Apply(ReadOnlySpan [| CommittedEntry(index, 1L, twisted payload, results) |])
+            true
+        | install ->
+            let isDue = advances install
+
+            match isDue, staged.TryGetValue install.Files with
+            | true, (true, struct (_, state)) -> exchange (fun () -> store.Install(state, index, 1L))
+            | true, _ -> if bug = SkipsWhatIsNotHere then pass index
+            | false, _ -> pass index
+
+            let isDone = applied().Index = index
+            if isDone then results |> Option.ofObj |> Option.iter _.Set(0, ReplicatedResult(applied().Revision, isDue))
+            isDone
+
+    /// Another node's state, as a node gets it that is behind the log.
+    member _.CopyFrom(other: FollowerState) = exchange (fun () -> store.State <- other.Kept)
+    member _.Kept = store.State
+
+    /// A state is on this node's disk that can take the place of the table's.
+    member _.Stage(install: InstallCommand, state) = staged[install.Files] <- struct (install, state)
+
+    /// The newest of those that the table has not passed.
+    member _.Staged =
+        staged.Values
+        |> Seq.map (fun struct (install, state) -> install, state)
+        |> Seq.filter (fun (install, _) -> install.Advances(life, applied().Revision))
+        |> Seq.sortByDescending (fun (install, _) -> install.Revision)
+        |> Seq.tryHead
+
+    member _.Flush() = flushed <- store.State
+
+    /// The node has died and is back, with what was on disk.
+    member _.Crash() =
+        store.State <- flushed
+        machine <- TableMachine store
