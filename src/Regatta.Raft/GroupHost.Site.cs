@@ -50,8 +50,10 @@ public sealed partial class GroupHost : ISiteGroups
 
     private Task<TableGroup> OpenWholeAsync(GroupSlot slot, GroupSpec spec)
     {
+        TableGenerations generations = _directory.Generations(spec.GroupId);
+        generations.ThrowIfCurrentIsGone();
         TableStore store = TableStore.Open(_directory.TablePath(spec.GroupId), spec.Incarnation, _environment);
-        StoredGroupState state = new(store, _directory.Generations(spec.GroupId), _environment, _options.Changelog);
+        StoredGroupState state = new(store, generations, _environment, _options.Changelog);
         state.Sweep();
         slot.Spec = spec;
         slot.State = state;

@@ -19,19 +19,18 @@ public sealed partial class GroupHost
     public async Task<InstallCommand> StageAsync(long groupId, FarCall far, CancellationToken cancellationToken)
     {
         GroupSlot slot = SlotOf(groupId);
-        InstallCommand install;
-        await slot.Staging.WaitAsync(cancellationToken).ConfigureAwait(false);
+        CancellationToken dropped = slot.Dropped.Token;
+        using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, dropped);
         try
         {
-            install = Staged(slot) ?? await FetchStateAsync(slot, new FarPeer(far), cancellationToken).ConfigureAwait(false);
+            InstallCommand install = await StageHereAsync(slot, far, ending.Token).ConfigureAwait(false);
+            await SpreadAsync(slot, install, ending.Token).ConfigureAwait(false);
+            return install;
         }
-        finally
+        catch (OperationCanceledException) when (dropped.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            slot.Staging.Release();
+            throw Gone(groupId);
         }
-
-        await SpreadAsync(groupId, install, cancellationToken).ConfigureAwait(false);
-        return install;
     }
 
     public async ValueTask<ReadOnlyMemory<byte>> ServeFilesAsync(Guid asker, long groupId, byte call, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
@@ -39,6 +38,7 @@ public sealed partial class GroupHost
         PeerMethod method = (PeerMethod)call;
         if (method is not (PeerMethod.SnapshotOpen or PeerMethod.SnapshotRead or PeerMethod.SnapshotClose))
             throw new InvalidDataException($"Call {call} is none for files.");
+        _ = SlotOf(groupId);
         // Nodes of this site have positive numbers.
         long node = BitConverter.ToInt64(asker.ToByteArray()) | long.MinValue;
         return await _source.HandleAsync(node, groupId, method, request, cancellationToken).ConfigureAwait(false);
@@ -48,34 +48,50 @@ public sealed partial class GroupHost
     /// <returns>It is here.</returns>
     bool ISiteGroups.Stage(long fromNode, long groupId, UInt128 files)
     {
-        if (!_slots.TryGetValue(groupId, out GroupSlot? slot) || slot.Spec is null || _setting.Members.Peer(fromNode) is not { } peer)
+        if (!_slots.TryGetValue(groupId, out GroupSlot? slot) || slot.Group is null || _setting.Members.Peer(fromNode) is not { } peer)
             return false;
-        if (Directory.Exists(_directory.Generations(groupId).PathOf(StagedState.NameOf(files))))
+        if (Holds(groupId, files))
             return true;
         TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
         if (!_stopping.IsCancellationRequested && _staging.TryAdd(groupId, done.Task))
-            _ = StageFromAsync(slot, peer, done);
+            _ = StageFromAsync(slot, peer, files, done);
         return false;
     }
 
-    private async Task StageFromAsync(GroupSlot slot, IPeer peer, TaskCompletionSource done)
+    private async Task<InstallCommand> StageHereAsync(GroupSlot slot, FarCall far, CancellationToken cancellationToken)
     {
-        long groupId = slot.Spec!.GroupId;
+        await slot.Staging.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            await slot.Staging.WaitAsync(_stopping.Token).ConfigureAwait(false);
+            return Staged(slot) ?? await FetchStateAsync(slot, new FarPeer(far), Try, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            slot.Staging.Release();
+        }
+    }
+
+    private async Task StageFromAsync(GroupSlot slot, IPeer peer, UInt128 files, TaskCompletionSource done)
+    {
+        long groupId = slot.Spec!.GroupId;
+        using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token, slot.Dropped.Token);
+        try
+        {
+            await slot.Staging.WaitAsync(ending.Token).ConfigureAwait(false);
             try
             {
-                await FetchStateAsync(slot, peer, _stopping.Token).ConfigureAwait(false);
+                // It may have come by itself meanwhile.
+                if (!Holds(groupId, files))
+                    await FetchStateAsync(slot, peer, static _ => { }, ending.Token).ConfigureAwait(false);
             }
             finally
             {
                 slot.Staging.Release();
             }
         }
-        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+        catch (OperationCanceledException) when (ending.IsCancellationRequested)
         {
-            // The host is closing.
+            // The host is closing, or the table is deleted.
         }
         catch (Exception e)
         {
@@ -89,7 +105,23 @@ public sealed partial class GroupHost
         }
     }
 
-    private async Task<InstallCommand> FetchStateAsync(GroupSlot slot, IPeer peer, CancellationToken cancellationToken)
+    /// <summary>The group is dropped: ends what is being fetched for it, then does something that a fetch must not run beside.</summary>
+    private static async Task EndStagingAsync(GroupSlot slot, Action behind)
+    {
+        await slot.Dropped.CancelAsync().ConfigureAwait(false);
+        await slot.Staging.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        try
+        {
+            await Task.Run(behind, CancellationToken.None).ConfigureAwait(false);
+        }
+        finally
+        {
+            slot.Staging.Release();
+        }
+    }
+
+    /// <param name="check">Of the state that has come; refuses it by an exception.</param>
+    private async Task<InstallCommand> FetchStateAsync(GroupSlot slot, IPeer peer, Action<FetchedSnapshot> check, CancellationToken cancellationToken)
     {
         GroupSpec spec = slot.Spec!;
         await _fetches.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -100,12 +132,19 @@ public sealed partial class GroupHost
             SnapshotFetch fetch = new(
                 _directory, -spec.GroupId, spec.Incarnation, new SnapshotFetchOptions(), _setting.Time, _setting.Loggers.CreateLogger<SnapshotFetch>());
             FetchedSnapshot fetched = await fetch.RunAsync(peer, leastIndex: 0, cancellationToken).ConfigureAwait(false);
-            // One that the table has passed, or that is the table's already, because others share it for a while.
-            if (slot.State is { } state && fetched.Applied.Revision <= state.Store.Revision)
+            try
             {
+                // One that the table has passed, or that is the table's already, because others share it for a while.
+                if (slot.State is { } state && fetched.Applied.Revision <= state.Store.Revision)
+                    throw new SnapshotUnavailableException(
+                        SnapshotRefusal.Behind, $"The state that was offered is at revision {fetched.Applied.Revision}, and the table is at {state.Store.Revision}.");
+                await Task.Run(() => check(fetched), cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is SnapshotUnavailableException or InvalidDataException)
+            {
+                // Or else it would be found whole, and be refused again.
                 paths.RemoveDirectories();
-                throw new SnapshotUnavailableException(
-                    SnapshotRefusal.Behind, $"The state that was offered is at revision {fetched.Applied.Revision}, and the table is at {state.Store.Revision}.");
+                throw;
             }
 
             string name = StagedState.NameOf(fetched.Files);
@@ -121,15 +160,41 @@ public sealed partial class GroupHost
         }
     }
 
-    /// <summary>Completes when a majority of the site holds the state, this node included.</summary>
-    private async Task SpreadAsync(long groupId, InstallCommand install, CancellationToken cancellationToken)
+    /// <summary>
+    /// Opens a copy of a state of another site, which shares its files. An entry that no node can carry out would stop them all, again and again: so nobody
+    /// promises to have a state that cannot be opened, or is not what was said of it.
+    /// </summary>
+    private void Try(FetchedSnapshot fetched)
     {
+        string copy = Path.Combine(_directory.ScratchPath, $"try{fetched.Group}");
+        try
+        {
+            DurableFile.LinkFiles(fetched.Directory, copy);
+            using TableStore store = TableStore.Open(copy, fetched.Applied.Incarnation, _environment);
+            if (store.Applied != fetched.Applied)
+                throw new InvalidDataException($"The state that was offered as {fetched.Applied} holds {store.Applied}.");
+        }
+        catch (StorageException e)
+        {
+            throw new InvalidDataException($"The state that was offered as {fetched.Applied} cannot be opened: {e.Message}", e);
+        }
+        finally
+        {
+            if (Directory.Exists(copy))
+                Directory.Delete(copy, recursive: true);
+        }
+    }
+
+    /// <summary>Completes when a majority of the site holds the state, this node included, or when the table has come as far: then a node need not hold it any more.</summary>
+    private async Task SpreadAsync(GroupSlot slot, InstallCommand install, CancellationToken cancellationToken)
+    {
+        long groupId = slot.Spec!.GroupId;
         SiteMembers members = _setting.Members;
         IPeer[] others = [.. members.Ids.Select(members.Peer).OfType<IPeer>()];
         int needed = members.Ids.Length / 2;
         byte[] request = new byte[16];
         BinaryPrimitives.WriteUInt128LittleEndian(request, install.Files);
-        while (true)
+        while (slot.State!.Store.Revision < install.Revision)
         {
             bool[] have = await Task.WhenAll(others.Where(static peer => peer.IsConnected).Select(peer => HasAsync(peer, groupId, request, cancellationToken))).ConfigureAwait(false);
             if (have.Count(static one => one) >= needed)
@@ -166,9 +231,11 @@ public sealed partial class GroupHost
         return new SnapshotOrigin(target => DurableFile.LinkFiles(directory, target), () => state.Index, () => state.Term);
     }
 
-    private GroupSlot SlotOf(long groupId) => _slots.TryGetValue(groupId, out GroupSlot? slot) && slot.Spec is not null
-        ? slot
-        : throw new ObjectDisposedException($"group {groupId}", "The table's group does not run on this node.");
+    private bool Holds(long groupId, UInt128 files) => _directory.Generations(groupId).Holds(StagedState.NameOf(files));
+
+    private GroupSlot SlotOf(long groupId) => _slots.TryGetValue(groupId, out GroupSlot? slot) && slot.Group is not null ? slot : throw Gone(groupId);
+
+    private static ObjectDisposedException Gone(long groupId) => new($"group {groupId}", "The table's group does not run on this node.");
 
     [LoggerMessage(Level = LogLevel.Information, Message = "A state of table {Table} (group {Group}) at revision {Revision} is here and can take the place of the table's")]
     private partial void LogStaged(string table, long group, long revision);

@@ -121,6 +121,7 @@ public sealed partial class GroupHost : IGroupHost
             ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0, this);
             if (slot.Group is { } running)
                 return running;
+            slot.BeginStaging();
             // A pool thread of its own: opening reads and checks the whole log of the group, and many groups are opened at once.
             slot.Group = new HostedGroup(await Task.Run(() => OpenGroupAsync(slot, spec, cancellationToken), cancellationToken).ConfigureAwait(false));
             return slot.Group;
@@ -162,15 +163,7 @@ public sealed partial class GroupHost : IGroupHost
             }
 
             await _setting.Log.DropAsync(groupId).ConfigureAwait(false);
-            await Task.Run(
-                () =>
-                {
-                    TableStore.Drop(_directory.TablePath(groupId));
-                    _directory.Generations(groupId).Drop();
-                    SnapshotInstall.Discard(_directory, groupId);
-                    SnapshotInstall.Discard(_directory, -groupId);
-                },
-                CancellationToken.None).ConfigureAwait(false);
+            await EndStagingAsync(slot, () => Remove(groupId)).ConfigureAwait(false);
             _onDisk.TryRemove(groupId, out _);
             LogDropped(groupId);
         }
@@ -190,6 +183,7 @@ public sealed partial class GroupHost : IGroupHost
                 throw new InvalidOperationException($"Group {groupId} runs and cannot be set aside.");
             await SnapshotInstall.CompleteAsync(_directory, _setting.Log, groupId).ConfigureAwait(false);
             string target = await Task.Run(() => GroupAside.MoveAsync(_directory, _setting.Log, groupId), CancellationToken.None).ConfigureAwait(false);
+            SnapshotInstall.Discard(_directory, -groupId);
             _onDisk.TryRemove(groupId, out _);
             return target;
         }
@@ -266,6 +260,13 @@ public sealed partial class GroupHost : IGroupHost
         }
 
         return Task.CompletedTask;
+    }
+
+    private void Remove(long groupId)
+    {
+        _directory.Generations(groupId).Drop();
+        SnapshotInstall.Discard(_directory, groupId);
+        SnapshotInstall.Discard(_directory, -groupId);
     }
 
     private static IEnumerable<long> TableDirectories(string path)
@@ -348,5 +349,15 @@ public sealed partial class GroupHost : IGroupHost
 
         /// <summary>One state at a time is fetched that may take the place of the group's.</summary>
         public SemaphoreSlim Staging { get; } = new(1);
+
+        /// <summary>Cancelled when the group is dropped: nobody needs what is being fetched.</summary>
+        public CancellationTokenSource Dropped { get; private set; } = new();
+
+        /// <summary>The group is about to run, perhaps again after it was dropped.</summary>
+        public void BeginStaging()
+        {
+            if (Dropped.IsCancellationRequested)
+                Dropped = new CancellationTokenSource();
+        }
     }
 }

@@ -12,7 +12,7 @@ namespace Regatta.Storage;
 /// tables/GROUP/     TableStore
 /// snapshots/GROUP/  a table's state on its way from another node
 /// generations/GROUP/NAME/     a whole state that may take the place of the table's
-/// generations/GROUP/current   the one that has: then it is the TableStore
+/// generations/GROUP/current   names the one that has: then it is the TableStore
 /// aside/GROUP/      log and state of a group that the catalogue did not know
 /// scratch/          emptied at every start
 /// </code>
@@ -194,5 +194,6 @@ public sealed class NodeDirectory : IDisposable
         if (Directory.Exists(ScratchPath)) Directory.Delete(ScratchPath, recursive: true);
         Directory.CreateDirectory(ScratchPath);
         TableDirectory.CompleteInterrupted(TablesPath);
+        if (Directory.Exists(GenerationsPath)) TableDirectory.CompleteInterrupted(GenerationsPath);
     }
 }

@@ -148,7 +148,7 @@ public sealed class TableStore : ITableStore, IDisposable
     }
 
     /// <summary>Disposed, and nobody reads from it any more: its directory can be deleted.</summary>
-    public bool IsClosed => _database.IsClosed;
+    public bool IsClosed => _database.IsReleased;
 
     /// <summary>What of the table in <paramref name="directory"/>, closed or open, is on disk at least; of a checkpoint: the state that it holds.</summary>
     /// <exception cref="StorageCorruptionException">There is no such record, or it is damaged.</exception>

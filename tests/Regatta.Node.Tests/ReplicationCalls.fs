@@ -102,6 +102,98 @@ let private snapshots =
       damaged "Snapshot.Stream" (snapshot t)
       failed "Snapshot.Stream" (snapshot t) ]
 
+/// What the nodes of a site ask each other, as it is on the wire.
+module private FileMessages =
+    let openFiles = Array.append [| 1uy |] (Array.zeroCreate 8)
+
+    /// Sixteen bytes from the beginning of a file.
+    let read (id: byte array) (file: int) =
+        Array.concat [ [| 1uy |]; id; BitConverter.GetBytes file; BitConverter.GetBytes 0L; BitConverter.GetBytes 16 ]
+
+    let close (id: byte array) = Array.append [| 1uy |] id
+
+    /// Of what was opened, out of the reply.
+    let idIn (reply: ByteString) = reply.ToByteArray()[2..17]
+
+/// Asks for files as follower sites do, with the life that the table has.
+let private filesOf (node: RunningNode) (change: FilesRequest -> unit) =
+    let incarnation = node.Node.Served.Snapshot.Tables |> Seq.find (fun table -> table.Name = "t") |> _.Incarnation
+
+    let request =
+        FilesRequest(
+            Table = t,
+            HistoryId = ByteString.CopyFrom(incarnation.History.ToByteArray(bigEndian = true)),
+            Incarnation = uint64 incarnation.Number,
+            Fetch = Bytes.ofLength 16,
+            Call = 24u,
+            Request = ByteString.CopyFrom FileMessages.openFiles
+        )
+
+    change request
+    node.Clients.Snapshot.FilesAsync(request).ResponseAsync
+
+let private files change node = filesOf node change :> Task
+
+/// Refused before anybody looks at the table.
+let private anyFiles (node: RunningNode) =
+    node.Clients.Snapshot.FilesAsync(FilesRequest(Table = t, HistoryId = Bytes.ofLength 16, Fetch = Bytes.ofLength 16)).ResponseAsync
+    :> Task
+
+let private asks (call: uint32) (message: byte array) (request: FilesRequest) =
+    request.Call <- call
+    request.Request <- ByteString.CopyFrom message
+
+let private fileCalls =
+    let ok condition send = row "Snapshot.Files" Plain condition StatusCode.OK "" send
+    let refused condition message change = row "Snapshot.Files" Plain condition invalid message (files change)
+    let nobody = Array.create 16 7uy
+
+    [ ok "opens the table's files" (files ignore)
+      refused "no table is named" "table must be set" (fun request -> request.Table <- ByteString.Empty)
+      refused "`fetch` is not of 16 bytes" "invalid fetch: must be 16 bytes" (fun request -> request.Fetch <- Bytes.text "short")
+      refused "`history_id` is not of 16 bytes" "invalid history_id: must be 16 bytes" (fun request ->
+          request.HistoryId <- Bytes.text "short")
+      refused "no life is told" "invalid history_id: must be 16 bytes" (fun request -> request.HistoryId <- ByteString.Empty)
+      refused "`incarnation` is above 2^63-1" "invalid incarnation: must be at most 9223372036854775807" (fun request ->
+          request.Incarnation <- UInt64.MaxValue)
+      row
+          "Snapshot.Files"
+          Plain
+          "there is no such table"
+          StatusCode.NotFound
+          "table not found"
+          (files (fun request -> request.Table <- Bytes.text "none"))
+      row
+          "Snapshot.Files"
+          Plain
+          "the table's life is another one"
+          StatusCode.FailedPrecondition
+          "the table's life here is ..., and not .../7"
+          (files (fun request -> request.Incarnation <- 7UL))
+      refused "`call` is none of files" "Call 5 is none for files." (asks 5u [||])
+      refused "`call` is no call at all" "Call 255 is none for files." (asks UInt32.MaxValue [||])
+      refused "opens with an empty request" "A request to open a snapshot is malformed: ..." (asks 24u [||])
+      refused "opens with a garbled request" "A request to open a snapshot is malformed: ..." (asks 24u [| 1uy; 255uy |])
+      refused "reads with a garbled request" "A request to read from a snapshot is malformed: ..." (asks 25u [| 9uy |])
+      refused "closes with a garbled request" "A request to close a snapshot is malformed: ..." (asks 26u [| 1uy |])
+      row
+          "Snapshot.Files"
+          Plain
+          "reads a file that is not among those that it opened"
+          invalid
+          "Snapshot ... has ... files; number 999 was asked for."
+          (fun node ->
+              task {
+                  let! opened = filesOf node ignore
+                  let! _ = filesOf node (asks 25u (FileMessages.read (FileMessages.idIn opened.Reply) 999))
+                  ()
+              }
+              :> Task)
+      ok "reads from files that are not open any more, which `reply` says" (files (asks 25u (FileMessages.read nobody 0)))
+      ok "closes files that are not open any more" (files (asks 26u (FileMessages.close nobody)))
+      damaged "Snapshot.Files" anyFiles
+      failed "Snapshot.Files" anyFiles ]
+
 let private metadata =
     [ row "Metadata.Get" Plain "the tables" StatusCode.OK "" get
       row
@@ -113,4 +205,4 @@ let private metadata =
           get
       failed "Metadata.Get" get ]
 
-let rows: Row list = replications @ snapshots @ metadata
+let rows: Row list = replications @ snapshots @ fileCalls @ metadata

@@ -105,4 +105,18 @@ let private hashes =
           (hash (TableHashRequest(Table = t))) ]
     @ siteCalls "TableHash" (fun table -> hash (TableHashRequest(Table = table)))
 
-let rows: Row list = moves @ hashes
+let private followings =
+    let following (node: RunningNode) = node.Clients.Site.FollowingAsync(FollowingRequest()).ResponseAsync :> Task
+
+    [ row "Following" Plain "how the tables follow the leader site; of a leader site, that it is one" StatusCode.OK "" following
+      row
+          "Following"
+          (Table(Refuses(GroupFailure.NoLeader, "the group has no leader")))
+          "a table's group has no leader"
+          StatusCode.OK
+          ""
+          following
+      row "Following" Damaged "a table's files are damaged" StatusCode.OK "" following
+      failed "Following" following ]
+
+let rows: Row list = moves @ hashes @ followings

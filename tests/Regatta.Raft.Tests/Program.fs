@@ -61,5 +61,7 @@ let main argv =
               SnapshotEndTests.tests
               SnapshotSourceTests.tests
               ByteRateTests.tests
-              SnapshotInstallTests.tests ])
+              SnapshotInstallTests.tests
+              InstallTests.tests
+              InstallCrashTests.tests ])
         argv

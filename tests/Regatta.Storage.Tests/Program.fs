@@ -14,6 +14,7 @@ let private all =
           CorruptionTests.tests
           FailureTests.tests
           NodeDirectoryTests.tests
+          TableGenerationsTests.tests
           ModelTests.tests ]
 
 [<EntryPoint>]

@@ -18,6 +18,8 @@ internal sealed class SnapshotService(
     : Snapshot.SnapshotBase
 {
     private static readonly Rejection FetchLength = Rejection.Invalid("invalid fetch: must be 16 bytes");
+    private static readonly Rejection HistoryLength = Rejection.Invalid("invalid history_id: must be 16 bytes");
+    private static readonly Rejection IncarnationTooLarge = Rejection.Invalid($"invalid incarnation: must be at most {long.MaxValue}");
 
     /// <summary>As the Go project has it.</summary>
     private const int ChunkBytes = 1 << 20;
@@ -55,14 +57,20 @@ internal sealed class SnapshotService(
 
     public override async Task<FilesResponse> Files(FilesRequest request, ServerCallContext context)
     {
-        if (request.Table.IsEmpty)
-            throw Sentences.TableMustBeSet.ToException();
-        if (request.Fetch.Length != 16)
-            throw FetchLength.ToException();
+        Rejection? rejection = request switch
+        {
+            { Table.IsEmpty: true } => Sentences.TableMustBeSet,
+            { Fetch.Length: not 16 } => FetchLength,
+            { HistoryId.Length: not 16 } => HistoryLength,
+            { Incarnation: > long.MaxValue } => IncarnationTooLarge,
+            _ => null,
+        };
+        if (rejection is not null)
+            throw rejection.ToException();
         ServedTable table = find(request.Table);
-        Incarnation? asked = request.HistoryId.Length == 16 ? new Incarnation(new Guid(request.HistoryId.Span, bigEndian: true), (long)request.Incarnation) : null;
+        Incarnation asked = new(new Guid(request.HistoryId.Span, bigEndian: true), (long)request.Incarnation);
         if (asked != table.Incarnation)
-            throw new Rejection(StatusCode.FailedPrecondition, $"the table's life here is {table.Incarnation}, and not {(asked is { } life ? life.ToString() : "told")}").ToException();
+            throw new Rejection(StatusCode.FailedPrecondition, $"the table's life here is {table.Incarnation}, and not {asked}").ToException();
         using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, stopping);
         try
         {
@@ -73,6 +81,11 @@ internal sealed class SnapshotService(
         catch (InvalidDataException e)
         {
             throw Rejection.Invalid(e.Message).ToException();
+        }
+        catch (IOException e) when (!ending.IsCancellationRequested)
+        {
+            // No checkpoint can be made, say. Another node may have more room.
+            throw new Rejection(StatusCode.Unavailable, $"the table's files cannot be given by this node: {e.Message}").ToException();
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {

@@ -51,13 +51,18 @@ internal sealed class StoredGroupState(TableStore store, TableGenerations genera
                 return false;
             TableStore.Rebase(directory, index, term, environment);
             TableStore next = TableStore.Open(directory, install.Incarnation, environment);
-            if (next.Applied.Revision != install.Revision || next.Applied.Chain != install.Chain)
+            try
+            {
+                if (next.Applied.Revision != install.Revision || next.Applied.Chain != install.Chain)
+                    throw new InvalidDataException($"'{directory}' should hold revision {install.Revision} with chain hash {install.Chain}, and holds {next.Applied}.");
+                generations.MakeCurrent(name);
+            }
+            catch
             {
                 next.Dispose();
-                throw new InvalidDataException($"'{directory}' should hold revision {install.Revision} with chain hash {install.Chain}, and holds {next.Applied}.");
+                throw;
             }
 
-            generations.MakeCurrent(name);
             _former.Add(_store.Replace(next));
             return true;
         }

@@ -25,6 +25,7 @@ internal static class GroupAside
     /// <exception cref="InvalidDataException">A record of its log is damaged; it stays where it was.</exception>
     public static async Task<string> MoveAsync(NodeDirectory directory, RaftLogStore log, long group)
     {
+        directory.Generations(group).FoldBack();
         string target = Unfinished(directory.AsidePath(group));
         DurableFile.CreateDirectory(target);
         if (log.ReadHardState(group) is not null)

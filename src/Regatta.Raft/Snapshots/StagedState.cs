@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.IO.Hashing;
 using Regatta.Core;
 using Regatta.Storage;
@@ -20,16 +21,27 @@ internal static class StagedState
         return XxHash128.HashToUInt128(bytes.GetBuffer().AsSpan(0, (int)bytes.Length));
     }
 
-    /// <summary>The installation of a staged state.</summary>
-    public static InstallCommand Installation(string directory) => TableStore.ReadFlushed(directory) is var state && UInt128.TryParse(
-        Path.GetFileName(directory), System.Globalization.NumberStyles.AllowHexSpecifier, null, out UInt128 files)
-            ? new InstallCommand(state.Incarnation, state.Revision, state.Chain, files)
-            : throw new InvalidDataException($"'{directory}' is not named after the hash of its files.");
-
     /// <summary>The newest state that a table can go on to; null: there is none.</summary>
     public static InstallCommand? Newest(TableGenerations generations, Incarnation incarnation, long revision) => generations.All
         .Where(path => path != generations.Current)
         .Select(Installation)
+        .OfType<InstallCommand>()
         .Where(install => install.Advances(incarnation, revision))
         .MaxBy(static install => install.Revision);
+
+    /// <summary>Null: it is damaged, or just being deleted.</summary>
+    private static InstallCommand? Installation(string directory)
+    {
+        if (!UInt128.TryParse(Path.GetFileName(directory), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out UInt128 files))
+            return null;
+        try
+        {
+            AppliedState state = TableStore.ReadFlushed(directory);
+            return new InstallCommand(state.Incarnation, state.Revision, state.Chain, files);
+        }
+        catch (StorageCorruptionException)
+        {
+            return null;
+        }
+    }
 }

@@ -23,6 +23,7 @@ internal sealed unsafe class TableDatabase : SafeHandle
     private readonly nint _writeOptions;
     private readonly nint _flushOptions;
     private readonly nint _persistedOptions;
+    private volatile bool _isReleased;
 
     private TableDatabase(nint database, nint[] families, string directory) : base(0, ownsHandle: true)
     {
@@ -39,6 +40,9 @@ internal sealed unsafe class TableDatabase : SafeHandle
     }
 
     internal string Directory { get; }
+
+    /// <summary>RocksDB has let go of its files. <see cref="SafeHandle.IsClosed"/> says so before it has.</summary>
+    internal bool IsReleased => _isReleased;
 
     /// <summary>Read options without a snapshot, never changed: any number of threads may use them.</summary>
     internal nint PointOptions { get; }
@@ -160,6 +164,7 @@ internal sealed unsafe class TableDatabase : SafeHandle
         Rocks.rocksdb_readoptions_destroy(_persistedOptions);
         Rocks.rocksdb_writeoptions_destroy(_writeOptions);
         Rocks.rocksdb_flushoptions_destroy(_flushOptions);
+        _isReleased = true;
         return true;
     }
 }
