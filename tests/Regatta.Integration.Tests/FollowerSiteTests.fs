@@ -137,7 +137,7 @@ let private returns =
         (fun () ->
             task {
                 let faults _ draw = shuffled draw byState |> List.collect (fun fault -> [ LeaveBehind; fault ])
-                let rounds = Scale.pick 1 20
+                let rounds = Scale.pick 1 10
                 // Checked by the histories of those revisions that the leader site still has.
                 let! states = weather "follower site of three, left behind" [ "--changelog.max-count"; "100" ] rounds 50L faults
                 Expect.isGreaterThanOrEqual states rounds "whole states that took the table's place"
