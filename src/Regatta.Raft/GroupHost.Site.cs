@@ -65,6 +65,9 @@ public sealed partial class GroupHost : ISiteGroups
         // The leader says it with every heartbeat; the first word is enough.
         if (_stopping.IsCancellationRequested || !_slots.TryGetValue(need.GroupId, out GroupSlot? slot))
             return;
+        // What an installation lacks is on its way: a majority has it, and others are a moment later. If it does not come, the group asks again.
+        if (need.LeaderNodeId == 0 && _staging.ContainsKey(need.GroupId))
+            return;
         TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
         if (_catchingUp.TryAdd(need.GroupId, done.Task))
             _ = CatchUpAsync(slot, need, done);

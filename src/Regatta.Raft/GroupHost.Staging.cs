@@ -83,6 +83,7 @@ public sealed partial class GroupHost
                 // It may have come by itself meanwhile.
                 if (!Holds(groupId, files))
                     await FetchStateAsync(slot, peer, static _ => { }, ending.Token).ConfigureAwait(false);
+                slot.Group?.Current.Resume();
             }
             finally
             {

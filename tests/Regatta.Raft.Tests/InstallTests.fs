@@ -34,16 +34,26 @@ let private apart (body: HostedSite -> FarSite -> int64 -> Task<unit>) =
         do! body site far leader
     }
 
-let private reaches (site: HostedSite) id (revision: int64) =
-    soon (site.Group(id, table).WaitForRevisionAsync(revision, CancellationToken.None).AsTask())
+/// Maintained as by the timer, and up to what the site has committed.
+let private catchesUp (site: HostedSite) id =
+    task {
+        let committed () =
+            task {
+                do! site.Node(id).Host.MaintainAsync()
+                return! barrierOrTimeout (site.Group(id, table))
+            }
+
+        do! untilSoAsync committed
+    }
 
 /// The same state on these nodes, in the same place of the log.
 let private expectEqual (site: HostedSite) (ids: int64 list) revision =
     task {
         for id in ids do
-            do! reaches site id revision
+            do! catchesUp site id
 
         let applied id = site.Group(id, table).Status.Applied
+        Expect.equal (applied ids.Head).Revision revision "the revision"
 
         for id in ids do
             Expect.equal (applied id) (applied ids.Head) $"node {id}: index, revision and history"
@@ -81,6 +91,15 @@ let private installing =
                       Expect.equal done' (true, far.Applied.Revision) "carried out"
                       do! expectEqual site site.Ids far.Applied.Revision
                       Expect.equal (site.Group(leader, table).Status.Applied.Chain) far.Applied.Chain "the leader site's history"
+
+                      for id in site.Ids do
+                          Expect.equal
+                              (site.Node(id).Directory.Generations(table).Current)
+                              (site.Node(id).Directory.TablePath table)
+                              "by the files"
+
+                          Expect.contains (generationsOf (site.Node(id).Directory) table) (nameOf install) $"node {id} has waited for them"
+
                       let before = Volatile.Read &reads
                       do! untilSo (fun () -> Volatile.Read &reads > before + 10)
                       ending.Cancel()
@@ -186,9 +205,9 @@ let private installing =
                       do! expectEqual site site.Ids revision
                       // The next state finds tables/7 there, and generations/7/current here.
                       far.Write 1
-                      let! _ = site.Leader(table, site.Ids)
-                      let! next = stage (site.Node(away).Host) table far CancellationToken.None
-                      let! outcome = propose (site.Group(away, table)) next
+                      let! leader = site.Leader(table, site.Ids)
+                      let! next = stage (site.Node(leader).Host) table far CancellationToken.None
+                      let! outcome = propose (site.Group(leader, table)) next
                       Expect.equal outcome (true, far.Applied.Revision) "the next one"
                       do! expectEqual site site.Ids next.Revision
                   }) ]

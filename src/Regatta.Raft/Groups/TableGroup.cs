@@ -155,6 +155,9 @@ internal sealed partial class TableGroup : ITableGroup
     /// <summary>If this node leads, the others are told so now.</summary>
     public void Beat() => _consensus.ForceRound();
 
+    /// <summary>What an installation waits for may be here.</summary>
+    public void Resume() => _applier.Schedule();
+
     /// <summary>Flushes and cuts if it is time, and looks whether the group is alive. Called by the host, now and then.</summary>
     public Task MaintainAsync() => MaintainAsync(flush: false);
 
@@ -176,7 +179,7 @@ internal sealed partial class TableGroup : ITableGroup
 
             Supervise();
             if (_applier.IsStalled)
-                _applier.Schedule();
+                Resume();
             await _flusher.RunAsync(flush).ConfigureAwait(false);
             _state.TrimChangelog();
         }
