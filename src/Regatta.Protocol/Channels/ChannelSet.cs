@@ -63,6 +63,7 @@ public sealed class ChannelSet : IDisposable
             KeepAlivePingTimeout = _settings.PingTimeout,
             ConnectCallback = (context, token) => ConnectAsync(context.DnsEndPoint, token),
             UseProxy = false,
+            InitialHttp2StreamWindowSize = _settings.StreamWindowBytes,
         },
         DisposeHttpClient = true,
         MaxReceiveMessageSize = _settings.MaxReceiveBytes,
@@ -111,6 +112,9 @@ public sealed record ChannelSettings
 
     /// <summary>The largest message that is taken; null: any.</summary>
     public required int? MaxReceiveBytes { get; init; }
+
+    /// <summary>Bytes of one call's reply that may be on their way before any is read. The default, 65535, is HTTP/2's: a large reply waits for the way there and back that often until it has grown.</summary>
+    public int StreamWindowBytes { get; init; } = 65_535;
 
     public required TimeProvider Clock { get; init; }
 }

@@ -20,6 +20,8 @@ public static class LeaderEndpoints
             PingDelay = TimeSpan.FromSeconds(isPatient ? 40 : 5),
             PingTimeout = TimeSpan.FromSeconds(5),
             MaxReceiveBytes = maxReceiveBytes,
+            // A piece of a file in one go.
+            StreamWindowBytes = 2 << 20,
             Clock = time,
         },
         first);
