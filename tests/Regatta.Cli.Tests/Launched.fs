@@ -78,6 +78,5 @@ let inDirectory (body: string -> Task<unit>) =
             directory.Delete true
     }
 
-let expectOutput (expected: string list) (result: Run.Result) =
-    Expect.equal (result.Code, result.Errors) (ExitCode.Ok, "") "exit code, errors"
-    Expect.equal result.Output (String.concat "" [ for line in expected -> line + "\n" ]) "output"
+/// As <c>CommandOutput.expectOutput</c>, in lines.
+let expectOutput (expected: string list) result = CommandOutput.expectOutput (CommandOutput.lines expected) result

@@ -4,6 +4,7 @@ open System
 open System.Collections.Immutable
 open System.IO
 open System.Threading
+open System.Threading.Tasks
 open Expecto
 open Microsoft.Extensions.Logging.Abstractions
 open Regatta.Core
@@ -160,4 +161,40 @@ let private lives =
               Expect.equal leader.Opened 2 "streams"
               Expect.equal (status.State, status.LeaderRevision) (PullState.Following, 1L) "what the puller says")) ]
 
-let tests = testList "pulling" [ testList "history" histories; testList "window" windows; testList "lives" lives ]
+/// A source whose state is here at once.
+let private here (install: InstallCommand) =
+    { new IStateSource with
+        member _.StageAsync(_, _, _, _) = Task.FromResult install }
+
+let private installations =
+    [ testCase
+          "an installation that the group refuses is not taken for done: the puller says what is missing, and waits before it tries again"
+          (fun () ->
+              let scene = Scene(1, false)
+              let group = ScriptedGroup(life)
+              let leader = ScriptedLeader [ [ PulledItem(FeedItem.UseSnapshot(), 9L, Nullable life) ] ]
+              let states = here (InstallCommand(life, 9L, ChainHash(), UInt128.Zero))
+
+              let puller =
+                  TablePuller(group, "t", life, true, leader, PullOptions(), scene.Random, scene.Time, NullLogger.Instance, states)
+
+              use stop = new CancellationTokenSource()
+              let running = puller.RunAsync stop.Token
+              Expect.hasLength group.Proposed 1 "the installation"
+              group.Fail 0
+              Expect.hasLength group.Proposed 1 "not at once again"
+              Expect.equal puller.Status.State PullState.Snapshot "state"
+              Expect.stringContains puller.Status.Reason "does not get one: no leader" "reason"
+              scene.Time.Advance(TimeSpan.FromSeconds 1.)
+              Expect.hasLength group.Proposed 2 "later"
+              stop.Cancel()
+              group.Fail 1
+              Expect.isTrue running.IsCompletedSuccessfully "it stops") ]
+
+let tests =
+    testList
+        "pulling"
+        [ testList "history" histories
+          testList "window" windows
+          testList "lives" lives
+          testList "whole states" installations ]
