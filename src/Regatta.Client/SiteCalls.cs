@@ -28,6 +28,13 @@ public sealed class SiteCalls
         return _runner.ReadAsync((invoker, options) => new Site.SiteClient(invoker).TableHashAsync(request, options), token);
     }
 
+    /// <summary>Begins to exchange a table of a follower site, fenced because the leader site was set back, for the leader site's.</summary>
+    public Task<AdoptResponse> AdoptAsync(string table, CancellationToken token)
+    {
+        AdoptRequest request = new() { Table = ByteString.CopyFromUtf8(table) };
+        return _runner.ReadAsync((invoker, options) => new Site.SiteClient(invoker).AdoptAsync(request, options), token);
+    }
+
     /// <summary>How the tables of a follower site follow the leader site.</summary>
     public Task<FollowingResponse> FollowingAsync(CancellationToken token) =>
         _runner.ReadAsync(static (invoker, options) => new Site.SiteClient(invoker).FollowingAsync(new FollowingRequest(), options), token);

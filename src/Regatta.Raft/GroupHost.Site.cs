@@ -19,7 +19,7 @@ public sealed partial class GroupHost : ISiteGroups
         if (groupId < 0)
             return StagedOrigin(-groupId);
         return _slots.TryGetValue(groupId, out GroupSlot? slot) && slot is { Group: { } group, State: { } state }
-            ? new SnapshotOrigin(state.Checkpoint, () => state.Store.Applied.Index, () => group.Term)
+            ? new SnapshotOrigin(state.Checkpoint, () => state.Store.Applied, () => group.Term)
             : null;
     }
 
@@ -68,6 +68,14 @@ public sealed partial class GroupHost : ISiteGroups
         // What an installation lacks is on its way: a majority has it, and others are a moment later. If it does not come, the group asks again.
         if (need.LeaderNodeId == 0 && _staging.ContainsKey(need.GroupId))
             return;
+        if (need.LeaderNodeId == 0 && _network is null)
+        {
+            _setting.FailStop.Trigger(
+                $"Table '{slot.Spec?.Name}' (group {need.GroupId}): the state that entry {need.LeastIndex} of its log puts in the table's place is gone from {Path.Combine(_directory.GenerationsPath, $"{need.GroupId}")}, and no other node has it. " +
+                "Put it back, or give the node an empty data directory, and it gets all tables from the leader site again.");
+            return;
+        }
+
         TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
         if (_catchingUp.TryAdd(need.GroupId, done.Task))
             _ = CatchUpAsync(slot, need, done);
@@ -113,7 +121,7 @@ public sealed partial class GroupHost : ISiteGroups
         if (need.LeaderNodeId == 0)
             return await FetchFromAnyAsync(fetch, need).ConfigureAwait(false);
         IPeer leader = _setting.Members.Peer(need.LeaderNodeId) ?? throw new InvalidOperationException($"Group {need.GroupId} cannot fetch from itself.");
-        return await fetch.RunAsync(leader, need.LeastIndex, _stopping.Token).ConfigureAwait(false);
+        return await fetch.RunAsync(leader, new SnapshotOpenRequest(need.LeastIndex), _stopping.Token).ConfigureAwait(false);
     }
 
     private async Task<FetchedSnapshot> FetchFromAnyAsync(SnapshotFetch fetch, SnapshotNeed need)
@@ -123,7 +131,7 @@ public sealed partial class GroupHost : ISiteGroups
         {
             try
             {
-                return await fetch.RunAsync(peer, need.LeastIndex, _stopping.Token).ConfigureAwait(false);
+                return await fetch.RunAsync(peer, new SnapshotOpenRequest(need.LeastIndex), _stopping.Token).ConfigureAwait(false);
             }
             catch (Exception e) when (!_stopping.IsCancellationRequested)
             {

@@ -132,10 +132,12 @@ public sealed partial class GroupHost
             SnapshotPaths paths = new(_directory, -spec.GroupId);
             SnapshotFetch fetch = new(
                 _directory, -spec.GroupId, spec.Incarnation, new SnapshotFetchOptions(), _setting.Time, _setting.Loggers.CreateLogger<SnapshotFetch>());
-            FetchedSnapshot fetched = await fetch.RunAsync(peer, leastIndex: 0, cancellationToken).ConfigureAwait(false);
+            // One that the table has passed, or that is the table's already, because others share it for a while, is not asked for.
+            SnapshotOpenRequest newer = new(LeastIndex: 0, LeastRevision: (slot.State?.Store.Revision ?? 0) + 1);
+            FetchedSnapshot fetched = await fetch.RunAsync(peer, newer, cancellationToken).ConfigureAwait(false);
             try
             {
-                // One that the table has passed, or that is the table's already, because others share it for a while.
+                // It may have come as far meanwhile.
                 if (slot.State is { } state && fetched.Applied.Revision <= state.Store.Revision)
                     throw new SnapshotUnavailableException(
                         SnapshotRefusal.Behind, $"The state that was offered is at revision {fetched.Applied.Revision}, and the table is at {state.Store.Revision}.");
@@ -229,7 +231,7 @@ public sealed partial class GroupHost
             return null;
         string directory = _directory.Generations(groupId).PathOf(StagedState.NameOf(install.Files));
         AppliedState state = TableStore.ReadFlushed(directory);
-        return new SnapshotOrigin(target => DurableFile.LinkFiles(directory, target), () => state.Index, () => state.Term);
+        return new SnapshotOrigin(target => DurableFile.LinkFiles(directory, target), () => state, () => state.Term);
     }
 
     private bool Holds(long groupId, UInt128 files) => _directory.Generations(groupId).Holds(StagedState.NameOf(files));

@@ -254,6 +254,13 @@ type SiteService(state: State) =
             return MoveLeaderResponse(Header = state.Header, Leader = request.NodeId)
         }
 
+    override _.Adopt(request, _) =
+        task {
+            checkTable request.Table
+            do! state.Enter("Adopt", ByteString.Empty)
+            return AdoptResponse(Header = ResponseHeader(Revision = 7UL))
+        }
+
     override _.TableHash(request, _) =
         task {
             checkTable request.Table

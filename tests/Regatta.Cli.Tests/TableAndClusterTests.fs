@@ -8,6 +8,15 @@ open Regatta.Protocol.V1Ext
 open FakeSite
 open CommandOutput
 
+/// What a person answers at a terminal.
+let private answer (site: Site) (text: string) arguments =
+    Run.withSetup
+        { Run.plain with
+            Environment = [ "REGATTA_ENDPOINTS", site.Endpoint ]
+            InputIsTerminal = true
+            Input = Bytes.ofText text }
+        ("table" :: arguments)
+
 let private tables =
     testList
         "table and cluster"
@@ -40,13 +49,7 @@ let private tables =
               task {
                   use! site = start ()
 
-                  let answer (text: string) arguments =
-                      Run.withSetup
-                          { Run.plain with
-                              Environment = [ "REGATTA_ENDPOINTS", site.Endpoint ]
-                              InputIsTerminal = true
-                              Input = Bytes.ofText text }
-                          ([ "table"; "delete"; "policies" ] @ arguments)
+                  let answer text arguments = answer site text ([ "delete"; "policies" ] @ arguments)
 
                   for text in [ "y\n"; "\n"; "" ] do
                       let! refused = answer text []
@@ -59,6 +62,24 @@ let private tables =
                   Expect.equal confirmed.Code ExitCode.Ok confirmed.Errors
                   let! sure = answer "" [ "--yes" ]
                   expectOutput "deleted policies\n" sure
+              })
+
+          testCaseTask "ask a person before a table is given up for the leader site's" (fun () ->
+              task {
+                  use! site = start ()
+                  let! refused = answer site "y\n" [ "adopt"; "default" ]
+                  Expect.equal refused.Code ExitCode.Failed "not its name"
+                  Expect.stringContains refused.Errors "Give up what table default has at this site" "the question"
+                  Expect.stringContains refused.Errors "nothing was changed" "the outcome"
+                  Expect.isEmpty site.State.Calls "nothing sent"
+                  let! confirmed = answer site "default\n" [ "adopt"; "default" ]
+                  Expect.equal confirmed.Code ExitCode.Ok confirmed.Errors
+                  Expect.equal confirmed.Output (lines [ "adopting default"; "given_up_revision 7" ]) "what is begun"
+                  let! sure = answer site "" [ "adopt"; "default"; "--yes"; "-o"; "json" ]
+                  expectOutput "{\"adopting\":\"default\",\"given_up_revision\":7}\n" sure
+                  Expect.sequenceEqual site.State.Calls [ "Adopt"; "Adopt" ] "what arrived"
+                  let! unknown = answer site "" [ "adopt"; "nope"; "--yes" ]
+                  Expect.equal unknown.Code ExitCode.Failed "no such table"
               })
 
           testCaseTask "show the members and the status of the tables" (fun () ->

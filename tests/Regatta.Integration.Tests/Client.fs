@@ -136,6 +136,16 @@ type Client(port: int, table: string, patience: TimeSpan) =
         Site.SiteClient(channel).MoveLeaderAsync(MoveLeaderRequest(Table = name, NodeId = uint64 id), options ()).ResponseAsync
 
     /// What the node says of itself and its tables.
+    /// At a follower site.
+    member _.Adopt() = Site.SiteClient(channel).AdoptAsync(AdoptRequest(Table = name), options ()).ResponseAsync
+
+    /// How the table follows, whichever node pulls for it.
+    member _.Following() =
+        task {
+            let! reply = Site.SiteClient(channel).FollowingAsync(FollowingRequest(), options ())
+            return reply.Tables |> Seq.find (fun row -> row.Name = table) |> _.Following
+        }
+
     member client.Status() = client.Cluster.StatusAsync(StatusRequest(), options ()).ResponseAsync
 
     interface IDisposable with

@@ -3,9 +3,11 @@ module Regatta.Integration.Tests.FollowerSiteTests
 
 open System
 open System.Diagnostics
+open System.IO
 open System.Threading.Tasks
 open Expecto
 open Grpc.Core
+open Regatta.Protocol.V1
 open Regatta.Testing
 
 let private size = { Workers = 6; KeysPerWorker = 6; MaxValueBytes = 400 }
@@ -143,4 +145,55 @@ let private returns =
                 Expect.isGreaterThanOrEqual states rounds "whole states that took the table's place"
             })
 
-let tests = testList "a follower site" [ survives; returns ]
+let private until (follower: Client) state =
+    task {
+        let mutable there = false
+
+        while not there do
+            let! following = follower.Following()
+            there <- following.State = state
+            if not there then do! Task.Delay(Readers.pause, TimeProvider.System)
+    }
+
+let private adopts =
+    Case.ofTask
+        "of three nodes whose leader site is set back and writes on is fenced, and adopts what is there when any of its nodes is told to"
+        (fun () ->
+            task {
+                use scratch = new Scratch()
+                use sites = new TwoSites(scratch, [])
+                let copyTo suffix (path: string) = Machine.must "cp" [ "-a"; path; path + suffix ] |> ignore
+
+                let put number =
+                    task {
+                        let! _ = sites.Leader.Clients[0].Put($"key{number}", $"{number}")
+                        ()
+                    }
+
+                do! sites.Leader.StartAll()
+                do! sites.Follower.StartAll()
+                do! put 1
+                do! sites.Leaderless(List.iter (copyTo "-then"))
+                do! put 2
+                let! _ = sites.Converge(Random Seed.current, 1L)
+
+                do!
+                    sites.Leaderless(
+                        List.iter (fun path ->
+                            Directory.Delete(path, true)
+                            Directory.Move(path + "-then", path))
+                    )
+
+                do! put 3
+                do! put 4
+                let! puller = sites.Follower.Leader()
+                let other = sites.Follower.Clients[(Site.Except puller).Head]
+                do! until other Following.Types.State.Fenced
+                let! given = other.Adopt()
+                Expect.equal given.Header.Revision 2UL "what is given up"
+                let! _ = sites.Converge(Random Seed.current, 1L)
+                let! dump = other.Dump()
+                Expect.equal (dump.Keys |> Map.toList |> List.map fst) [ "key1"; "key3"; "key4" ] "the leader site's"
+            })
+
+let tests = testList "a follower site" [ survives; returns; adopts ]

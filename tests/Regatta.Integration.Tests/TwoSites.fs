@@ -63,6 +63,18 @@ type TwoSites(scratch: Scratch, leaderOptions: string list) =
                 if not there then do! Task.Delay(Readers.pause, TimeProvider.System)
         }
 
+    /// Kills the leader site's nodes and does something with their directories.
+    member _.Leaderless(change: string list -> unit) =
+        task {
+            do! leader.Kill Site.All
+            change [ for index in Site.All -> scratch.Sub $"leader-{index + 1}" ]
+
+            for index in Site.All do
+                leader.Start index
+
+            do! leader.Ready()
+        }
+
     /// The links are as they were at first.
     member _.Join() =
         for link in links do

@@ -22,6 +22,8 @@ type Setting =
     | Catalogue of Behaviour
     /// The table's files are damaged.
     | Damaged
+    /// The table has just been deleted on this node, which has not noticed yet.
+    | Dropped
     /// The node has met a failure that stops it.
     | Failed
 

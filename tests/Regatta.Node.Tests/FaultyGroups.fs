@@ -7,6 +7,7 @@ open System.Threading.Tasks
 open Regatta.Core
 open Regatta.Node
 open Regatta.Raft
+open Regatta.Storage
 
 /// What a group does with proposals and barriers.
 type Behaviour =
@@ -150,13 +151,22 @@ type FaultyHost(inner: IGroupHost) =
     /// Dropping a group deletes nothing, as if the node had been killed before it could.
     member val KeepOnDrop = false with get, set
     member _.Fail(cause: string) = failure.SetResult cause
+    /// The tables' files are damaged on the disk, so that none can be given to followers.
+    member val FilesDamaged = false with get, set
+    /// How often files were asked for.
+    member val FilesAsked = 0 with get, set
 
     interface IGroupHost with
         member _.Site = inner.Site
         member _.OnDisk = inner.OnDisk
         member _.IsDiskLow = inner.IsDiskLow
         member _.StageAsync(groupId, far, token) = inner.StageAsync(groupId, far, token)
-        member _.ServeFilesAsync(asker, groupId, call, request, token) = inner.ServeFilesAsync(asker, groupId, call, request, token)
+
+        member host.ServeFilesAsync(asker, groupId, call, request, token) =
+            host.FilesAsked <- host.FilesAsked + 1
+            if host.FilesDamaged then raise (StorageCorruptionException "000001.sst is shorter than it was")
+            inner.ServeFilesAsync(asker, groupId, call, request, token)
+
         member _.Failure = Task.WhenAny(inner.Failure, failure.Task).Unwrap()
         member _.DisposeAsync() = inner.DisposeAsync()
 

@@ -5,6 +5,7 @@ open System
 open System.IO
 open System.Threading.Tasks
 open Expecto
+open Grpc.Core
 open Regatta.Node
 open Regatta.Node.Tests.Followers
 open Regatta.Protocol.V1
@@ -17,13 +18,6 @@ type private State = Following.Types.State
 
 let private put (node: RunningNode) key value =
     node.Clients.Kv.PutAsync(PutRequest(Table = t, Key = Bytes.text key, Value = Bytes.text value)).ResponseAsync
-
-let private copy (source: string) (destination: string) =
-    for directory in Directory.EnumerateDirectories(source, "*", SearchOption.AllDirectories) do
-        Directory.CreateDirectory(directory.Replace(source, destination)) |> ignore
-
-    for file in Directory.EnumerateFiles(source, "*", SearchOption.AllDirectories) do
-        File.Copy(file, file.Replace(source, destination))
 
 /// A follower that has the leader site's writes up to a revision, and the leader site is gone.
 let private afterwards (body: Relay -> Scratch -> RunningNode -> Task<unit>) =
@@ -45,6 +39,17 @@ let private afterwards (body: Relay -> Scratch -> RunningNode -> Task<unit>) =
         relay.Close()
         do! (leader :> IAsyncDisposable).DisposeAsync()
         do! body relay old follower
+    }
+
+let private adopt (node: RunningNode) = node.Clients.Site.AdoptAsync(AdoptRequest(Table = t)).ResponseAsync
+
+let private refusal (call: Task<AdoptResponse>) =
+    task {
+        try
+            let! _ = call
+            return failtest "it was taken"
+        with :? RpcException as e ->
+            return e.StatusCode, e.Status.Detail
     }
 
 let private stillHere (follower: RunningNode) =
@@ -85,6 +90,80 @@ let private fencing =
                   let! fenced = untilState follower "t" State.Fenced
                   Expect.stringContains fenced.Reason "set back to an older state and has written on" "says why"
                   let! _ = back.Put("t", "k", "and on")
+                  do! stillHere follower
+              }))
+
+      Nodes.test "a table that is fenced so takes the leader site's state when an operator says so, once, and follows on" (fun () ->
+          afterwards (fun relay old follower ->
+              task {
+                  let! early = refusal (adopt follower)
+                  Expect.equal early (StatusCode.FailedPrecondition, "the table is not fenced: there is nothing to adopt") "no reason yet"
+                  use! back = Nodes.start old.Path []
+                  relay.LeadTo(portOf back)
+                  let! _ = untilState follower "t" State.LeaderBehind
+                  let! _ = back.Put("t", "k", "other")
+                  let! _ = untilState follower "t" State.Fenced
+                  let! reply = adopt follower
+                  Expect.equal reply.Header.Revision 2UL "what is given up"
+                  // Both are at revision 2: a state has to be newer to be told from the table's own.
+                  let! _ =
+                      until (fun () ->
+                          task {
+                              let! row = following follower "t"
+                              return row |> Option.filter (fun row -> row.State = State.Snapshot && row.Reason.Contains "revision 3")
+                          })
+
+                  do! stillHere follower
+                  let! _ = back.Put("t", "l", "on")
+                  let! value = read follower "t" "k" 3UL
+                  Expect.equal value (Some "other") "of the other history"
+                  let! here = hash follower "t"
+                  let! there = hash back "t"
+                  Expect.equal here there "the same"
+                  let! revision = back.Put("t", "k", "and on")
+                  let! value = read follower "t" "k" revision
+                  Expect.equal value (Some "and on") "followed"
+                  let! again = refusal (adopt follower)
+                  Expect.equal (fst again) StatusCode.FailedPrecondition "nothing is fenced"
+              }))
+
+      Nodes.test "an order to adopt is void when the own leader site is back" (fun () ->
+          afterwards (fun relay old follower ->
+              task {
+                  use true' = new Scratch()
+                  copy old.Path true'.Path
+                  let! back = Nodes.start old.Path []
+                  relay.LeadTo(portOf back)
+                  let! _ = untilState follower "t" State.LeaderBehind
+                  let! _ = back.Put("t", "k", "other")
+                  let! _ = untilState follower "t" State.Fenced
+                  let! _ = adopt follower
+                  relay.Close()
+                  do! (back :> IAsyncDisposable).DisposeAsync()
+                  // It writes again what the follower has.
+                  let! own = Nodes.start true'.Path []
+                  relay.LeadTo(portOf own)
+                  let! _ = own.Put("t", "k", "2")
+                  let! _ = untilState follower "t" State.Following
+                  relay.Close()
+                  do! (own :> IAsyncDisposable).DisposeAsync()
+                  use! fork = Nodes.start old.Path []
+                  relay.LeadTo(portOf fork)
+                  let! _ = fork.Put("t", "k", "on")
+                  let! _ = untilState follower "t" State.Fenced
+                  do! stillHere follower
+              }))
+
+      Nodes.test "another leader site's table is not adopted" (fun () ->
+          afterwards (fun relay _ follower ->
+              task {
+                  use elsewhere = new Scratch()
+                  use! stranger = Nodes.start elsewhere.Path [ "tables.names", "t" ]
+                  relay.LeadTo(portOf stranger)
+                  let! _ = untilState follower "t" State.Fenced
+                  let! code, sentence = refusal (adopt follower)
+                  Expect.equal code StatusCode.FailedPrecondition "refused"
+                  Expect.stringContains sentence "a site has the tables of one history" "says why"
                   do! stillHere follower
               }))
 

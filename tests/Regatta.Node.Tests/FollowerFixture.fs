@@ -1,6 +1,7 @@
 namespace Regatta.Node.Tests
 
 open System
+open System.IO
 open System.Threading.Tasks
 open Expecto
 open Google.Protobuf
@@ -16,6 +17,14 @@ module Followers =
         let settings = [ "replication.leader-address", leader ] @ settings
 
         Nodes.startAs NodeRole.Follower ignore directory settings
+
+    /// A node's data directory, while the node does not run.
+    let copy (source: string) (destination: string) =
+        for directory in Directory.EnumerateDirectories(source, "*", SearchOption.AllDirectories) do
+            Directory.CreateDirectory(directory.Replace(source, destination)) |> ignore
+
+        for file in Directory.EnumerateFiles(source, "*", SearchOption.AllDirectories) do
+            File.Copy(file, file.Replace(source, destination))
 
     let portOf (leader: RunningNode) = leader.Node.ReplicationAddress |> Option.ofObj |> Option.map _.Port
 

@@ -98,6 +98,31 @@ let private snapshots =
                       Expect.isFalse (Directory.Exists(Path.Combine(away.Path, "tables", "10001"))) "the first one, too"
                   }))
 
+      Nodes.test "gets it from another node of the leader site when the first one's files are damaged" (fun () ->
+          task {
+              use home = new Scratch()
+              use twin = new Scratch()
+              use away = new Scratch()
+              let settings = [ "changelog.max-count", "3" ]
+              let! leader = Nodes.start home.Path ([ "tables.names", "t" ] @ settings)
+
+              for number in 1..50 do
+                  let! _ = leader.Put("t", $"k{number}", "v")
+                  ()
+
+              do! keepsFrom leader 40UL
+              do! (leader :> IAsyncDisposable).DisposeAsync()
+              Directory.CreateDirectory twin.Path |> ignore
+              copy home.Path twin.Path
+              use! damaged = Nodes.start home.Path settings
+              use! whole = Nodes.start twin.Path settings
+              damaged.Host.FilesDamaged <- true
+              let addresses = $"{whole.Node.ReplicationAddress},{damaged.Node.ReplicationAddress}"
+              use! follower = start away.Path addresses []
+              do! sameHash whole follower 50UL
+              Expect.isGreaterThan damaged.Host.FilesAsked 0 "the damaged one was asked first"
+          })
+
       Nodes.test "gets it all the same when its link is cut again and again" (fun () ->
           farAhead (fun leader relay follower ->
               task {

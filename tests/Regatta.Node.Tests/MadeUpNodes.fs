@@ -52,6 +52,7 @@ let serviceOf site (node: RunningNode) =
         TableComparison(site, TimeProvider.System),
         node.Node.Following,
         node.Node.Served,
+        BearerToken "",
         CallDeadlines(TimeSpan.FromSeconds 30.0, TimeProvider.System)
     )
 

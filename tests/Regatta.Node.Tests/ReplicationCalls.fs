@@ -104,7 +104,7 @@ let private snapshots =
 
 /// What the nodes of a site ask each other, as it is on the wire.
 module private FileMessages =
-    let openFiles = Array.append [| 1uy |] (Array.zeroCreate 8)
+    let openFiles = Array.append [| 1uy |] (Array.zeroCreate 16)
 
     /// Sixteen bytes from the beginning of a file.
     let read (id: byte array) (file: int) =
@@ -191,6 +191,20 @@ let private fileCalls =
               :> Task)
       ok "reads from files that are not open any more, which `reply` says" (files (asks 25u (FileMessages.read nobody 0)))
       ok "closes files that are not open any more" (files (asks 26u (FileMessages.close nobody)))
+      row
+          "Snapshot.Files"
+          Plain
+          "opens files of a revision that the table has not reached, which `reply` says"
+          StatusCode.OK
+          ""
+          (files (asks 24u (Array.concat [ [| 1uy |]; BitConverter.GetBytes 0L; BitConverter.GetBytes 1_000_000L ])))
+      row
+          "Snapshot.Files"
+          Dropped
+          "the table has just been deleted"
+          StatusCode.Unavailable
+          "the table was closed while the call ran"
+          (files ignore)
       damaged "Snapshot.Files" anyFiles
       failed "Snapshot.Files" anyFiles ]
 

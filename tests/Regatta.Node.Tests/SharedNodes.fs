@@ -2,8 +2,10 @@ namespace Regatta.Node.Tests
 
 open System
 open System.Collections.Generic
+open System.Threading
 open System.Threading.Tasks
 open Grpc.Core
+open Regatta.Raft
 open Regatta.Protocol.V1
 
 /// Nodes that several tests share because none of them changes what another one looks at. Stopped when the run is over.
@@ -48,6 +50,9 @@ module SharedNodes =
             | Table behaviour -> node.Host.Set("t", behaviour)
             | Catalogue behaviour -> node.Host.Set("catalogue", behaviour)
             | ShortChangelog -> do! trimmed node
+            | Dropped ->
+                let table = node.Node.Served.Snapshot.Tables |> Seq.exactlyOne
+                do! (node.Host :> IGroupHost).DropAsync(table.Group.GroupId, CancellationToken.None)
             | Failed -> node.Node.Served.Close "the node has failed and is stopping: the disk is gone"
             | _ -> ()
         }

@@ -13,7 +13,7 @@ let private moveLeader (request: MoveLeaderRequest) (node: RunningNode) = node.C
 
 let private hash (request: TableHashRequest) (node: RunningNode) = node.Clients.Site.TableHashAsync(request).ResponseAsync :> Task
 
-/// What MoveLeader and TableHash have in common.
+/// What the calls that name a table have in common.
 let private siteCalls call (send: ByteString -> RunningNode -> Task) =
     [ row call Plain "no table is named" invalid "table must be set" (send ByteString.Empty)
       row call Plain "there is no such table" StatusCode.NotFound "table not found" (send (Bytes.text "none"))
@@ -119,4 +119,17 @@ let private followings =
       row "Following" Damaged "a table's files are damaged" StatusCode.OK "" following
       failed "Following" following ]
 
-let rows: Row list = moves @ hashes @ followings
+let private adoptions =
+    let adopt table (node: RunningNode) = node.Clients.Site.AdoptAsync(AdoptRequest(Table = table)).ResponseAsync :> Task
+
+    [ row
+          "Adopt"
+          Plain
+          "at the leader site"
+          StatusCode.FailedPrecondition
+          "this is the leader site: there is nothing to adopt; ask a node of a follower site"
+          (adopt t)
+      row "Adopt" WithToken "without the token" StatusCode.Unauthenticated "Request unauthenticated with bearer" (adopt t) ]
+    @ siteCalls "Adopt" adopt
+
+let rows: Row list = moves @ hashes @ followings @ adoptions

@@ -25,19 +25,22 @@ type FarSite(incarnation: Incarnation, seed: int) =
     let store = TableStore.Open(directory.Sub "table", incarnation, environment)
     let mutable reads = 0
 
-    /// Nobody shares a state with an earlier asker: each gets what the table is then.
-    let options = SnapshotSourceOptions(ShareAge = TimeSpan.Zero)
-
     let mutable spoil: string -> unit = ignore
 
     let checkpoint (target: string) =
         store.Checkpoint target
         spoil target
 
-    let origin _ = SnapshotOrigin(Action<string> checkpoint, (fun () -> store.Applied.Index), (fun () -> 900L))
+    let origin _ = SnapshotOrigin(Action<string> checkpoint, (fun () -> store.Applied), (fun () -> 900L))
 
     let source =
-        new SnapshotSource(directory.Sub "scratch", origin, options, TimeProvider.System, NullLogger<SnapshotSource>.Instance)
+        new SnapshotSource(
+            directory.Sub "scratch",
+            origin,
+            SnapshotSourceOptions(),
+            TimeProvider.System,
+            NullLogger<SnapshotSource>.Instance
+        )
 
     member _.Applied = store.Applied
     member _.Store = store

@@ -242,6 +242,22 @@ let private refusals =
                                   flipByte manifest)
                   "cannot be opened"
 
+          taskCase "at last when it is gone and nobody else has it: the node stops, and says where it was"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+                  use far = farAhead ()
+                  let! node, table = begun directory.Path
+                  use _ = node
+                  let! install = stage node.Host group far CancellationToken.None
+                  let staged = node.Directory.Generations(group).PathOf(nameOf install)
+                  Directory.Delete(staged, true)
+                  let! outcome = soonResult (table.ProposeAsync(install, CancellationToken.None).AsTask())
+                  Expect.isNull outcome.Result "not acknowledged"
+                  let! cause = soonResult node.Host.Failure
+                  Expect.stringContains cause $"is gone from {Path.GetDirectoryName staged}" "why"
+              }
+
           taskCase "at last when an entry speaks of another history: the node stops, and the table is what it was"
           <| fun () ->
               task {

@@ -258,6 +258,22 @@ let private staging =
                       Expect.equal (third, far.Reads) (first, reads) "nor there"
                   })
 
+          taskCase "also soon after another one, which is still being shared everywhere"
+          <| fun () ->
+              apart (fun site far leader ->
+                  task {
+                      let node = site.Node leader
+                      let! first = stage node.Host table far CancellationToken.None
+                      let! _ = propose (site.Group(leader, table)) first
+                      do! expectEqual site site.Ids first.Revision
+                      far.Write 1
+                      let! second = stage node.Host table far CancellationToken.None
+                      Expect.equal second.Revision far.Applied.Revision "what the leader site has now"
+                      let! done' = propose (site.Group(leader, table)) second
+                      Expect.equal done' (true, second.Revision) "carried out"
+                      do! expectEqual site site.Ids second.Revision
+                  })
+
           taskCase "no longer when the table has come as far meanwhile"
           <| fun () ->
               task {

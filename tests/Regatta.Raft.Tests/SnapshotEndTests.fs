@@ -88,7 +88,7 @@ let tests =
                   use node = NodeDirectory.Open(directory.Path, NodeRole.Leader, 1L, Nullable history)
                   let other = Incarnation(history, group + 1L)
                   let fetch = SnapshotFetch(node, group, other, fetchOptions, TimeProvider.System, NullLogger<SnapshotFetch>.Instance)
-                  let! cause = failing (fetch.RunAsync(peer, 0L, CancellationToken.None))
+                  let! cause = failing (fetch.RunAsync(peer, SnapshotOpenRequest 0L, CancellationToken.None))
                   Expect.isTrue (cause :? System.IO.InvalidDataException && cause.Message.Contains(string other)) $"{cause}"
                   Expect.equal (peer.Calls PeerMethod.SnapshotRead) 0 "nothing was read"
               }
@@ -100,7 +100,7 @@ let tests =
                   use serving = new ServingNode(23)
                   use node = NodeDirectory.Open(directory.Path, NodeRole.Leader, 1L, Nullable history)
                   let fetch = SnapshotFetch(node, 77L, incarnation, fetchOptions, TimeProvider.System, NullLogger<SnapshotFetch>.Instance)
-                  let! cause = failing (fetch.RunAsync(DirectPeer(serving, 2L), 0L, CancellationToken.None))
+                  let! cause = failing (fetch.RunAsync(DirectPeer(serving, 2L), SnapshotOpenRequest 0L, CancellationToken.None))
                   Expect.isTrue (cause :? PeerCallException) $"{cause}"
                   Expect.equal cause.Message "Group 77 is not on this node." "its words"
               }

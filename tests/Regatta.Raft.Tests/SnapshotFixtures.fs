@@ -115,7 +115,7 @@ type ServingNode(seed: int, options: SnapshotSourceOptions) =
     // Groups 1 to 9 have the same table: what is limited per node does not look inside.
     let find (asked: int64) =
         if asked = group || asked < 10L then
-            SnapshotOrigin(Action<string> checkpoint, (fun () -> store.Applied.Index), (fun () -> 5L))
+            SnapshotOrigin(Action<string> checkpoint, (fun () -> store.Applied), (fun () -> 5L))
         else
             Unchecked.defaultof<_>
 
@@ -245,7 +245,10 @@ type FetchingNode(path: string, time: TimeProvider) =
     let directory = NodeDirectory.Open(path, NodeRole.Leader, 1L, Nullable history)
     let fetch = SnapshotFetch(directory, group, incarnation, fetchOptions, time, NullLogger<SnapshotFetch>.Instance)
     member _.Directory = directory
-    member _.Fetch(peer: IPeer, least: int64, token: CancellationToken) = fetch.RunAsync(peer, least, token).WaitAsync patience
+
+    member _.Fetch(peer: IPeer, least: int64, token: CancellationToken) =
+        fetch.RunAsync(peer, SnapshotOpenRequest least, token).WaitAsync patience
+
     member node.Fetch(peer: IPeer) = node.Fetch(peer, 0L, CancellationToken.None)
 
     interface IDisposable with

@@ -55,7 +55,7 @@ let private data =
 
 /// Every message, with what takes it apart.
 let private messages: (string * byte array * (byte array -> unit)) list =
-    [ "open", SnapshotOpenRequest(258L).Encode(), (fun bytes -> SnapshotOpenRequest.Decode(ReadOnlySpan bytes) |> ignore)
+    [ "open", SnapshotOpenRequest(258L, 772L).Encode(), (fun bytes -> SnapshotOpenRequest.Decode(ReadOnlySpan bytes) |> ignore)
       "opened",
       ready [ file "CURRENT" 16L; file "000012.sst" 65536L ],
       (fun bytes -> SnapshotOpenReply.Decode(ReadOnlySpan bytes) |> ignore)
@@ -70,7 +70,7 @@ let private messages: (string * byte array * (byte array -> unit)) list =
 
 let private golden =
     Map.ofList
-        [ "open", "010201000000000000"
+        [ "open", "0102010000000000000403000000000000"
           "opened", readyHex
           "busy", "0102"
           "read", $"01{idHex}02000000020100000000000000100000"
@@ -108,7 +108,12 @@ let tests =
               Expect.sequenceEqual found.Files [ file "CURRENT" 16L; file "000012.sst" 65536L ] "files"
               let read = SnapshotReadRequest(id, 2, 258L, 4096)
               Expect.equal (SnapshotReadRequest.Decode(ReadOnlySpan(read.Encode()))) read "read"
-              Expect.equal (SnapshotOpenRequest.Decode(ReadOnlySpan(SnapshotOpenRequest(9L).Encode()))) (SnapshotOpenRequest 9L) "open"
+
+              Expect.equal
+                  (SnapshotOpenRequest.Decode(ReadOnlySpan(SnapshotOpenRequest(9L, 7L).Encode())))
+                  (SnapshotOpenRequest(9L, 7L))
+                  "open"
+
               Expect.equal (SnapshotCloseRequest.Decode(ReadOnlySpan(SnapshotCloseRequest(id).Encode()))) (SnapshotCloseRequest id) "close"
               let bytes = SnapshotReadReply.Decode(ReadOnlyMemory data, 3)
               Expect.equal (bytes.Value.ToArray()) [| 1uy; 2uy; 3uy |] "data"
@@ -141,6 +146,9 @@ let tests =
 
               refused "another status" (fun () -> SnapshotOpenReply.Decode(ReadOnlySpan [| 1uy; 9uy |]) |> ignore)
               refused "a negative index" (fun () -> SnapshotOpenRequest.Decode(ReadOnlySpan(SnapshotOpenRequest(-1L).Encode())) |> ignore)
+
+              refused "a negative revision" (fun () ->
+                  SnapshotOpenRequest.Decode(ReadOnlySpan(SnapshotOpenRequest(0L, -1L).Encode())) |> ignore)
 
               for request in
                   [ SnapshotReadRequest(id, -1, 0L, 1)

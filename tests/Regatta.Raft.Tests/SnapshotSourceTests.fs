@@ -10,6 +10,7 @@ open Microsoft.Extensions.Logging.Abstractions
 open Microsoft.Extensions.Time.Testing
 open Regatta.Core
 open Regatta.Raft
+open Regatta.Storage
 open Regatta.Raft.Tests.Fixtures
 open Regatta.Raft.Tests.SnapshotFixtures
 
@@ -105,6 +106,22 @@ let private sharing =
                   Expect.equal serving.Checkpoints 4 "checkpoints"
               }
 
+          taskCase "a file that has got shorter is damaged, which is not the asker's fault"
+          <| fun () ->
+              task {
+                  use serving = new ServingNode(5)
+                  let! opened = openNow serving 2L group
+                  let first = Seq.head opened.Files
+
+                  for file in Directory.GetFiles(serving.Scratch, first.Name, SearchOption.AllDirectories) do
+                      File.WriteAllBytes(file, [||])
+
+                  let request = SnapshotReadRequest(opened.Id, 0, 0L, 4).Encode()
+                  let! cause = failing (call serving 2L group PeerMethod.SnapshotRead request)
+                  Expect.isTrue (cause :? StorageCorruptionException) (string cause)
+                  Expect.stringContains cause.Message "was longer when the snapshot was made" "says what it found"
+              }
+
           taskCase "a checkpoint that fails is told, and tried again by the next one"
           <| fun () ->
               task {
@@ -118,7 +135,7 @@ let private sharing =
                               Directory.CreateDirectory path |> ignore
                               Directory.CreateDirectory(path + ".creating.tmp") |> ignore
                               raise (IOException "no room")),
-                          (fun () -> 0L),
+                          (fun () -> AppliedState()),
                           (fun () -> 5L)
                       )
 

@@ -22,6 +22,11 @@ type ScriptedGroup(life: Incarnation) =
 
     member group.Fail index = group.Answer(index, ProposalOutcome.Failed(GroupFailure.NoLeader, "no leader"))
 
+    /// All that have no answer yet.
+    member _.FailAll() =
+        for struct (_, answer) in proposals do
+            answer.TrySetResult(ProposalOutcome.Failed(GroupFailure.NoLeader, "no leader")) |> ignore
+
     /// Applies a proposal, and answers.
     member group.Apply index =
         let struct (command, _) = proposals[index]

@@ -10,6 +10,7 @@ open Microsoft.Extensions.Logging.Abstractions
 open Regatta.Core
 open Regatta.Raft
 open Regatta.Replication
+open Regatta.Storage
 
 let private history = Guid "0b35b0cd-d6cb-41fd-8eb0-1d1e4f7eb1d5"
 let private life = Incarnation(history, 7L)
@@ -161,35 +162,56 @@ let private lives =
               Expect.equal leader.Opened 2 "streams"
               Expect.equal (status.State, status.LeaderRevision) (PullState.Following, 1L) "what the puller says")) ]
 
-/// A source whose state is here at once.
-let private here (install: InstallCommand) =
-    { new IStateSource with
-        member _.StageAsync(_, _, _, _) = Task.FromResult install }
+/// A follower that needs a whole state, and a source that has it at once or fails.
+let private needing (stage: unit -> Task<InstallCommand>) check =
+    let scene = Scene(1, false)
+    let group = ScriptedGroup(life)
+    let leader = ScriptedLeader [ [ PulledItem(FeedItem.UseSnapshot(), 9L, Nullable life) ] ]
+
+    let states =
+        { new IStateSource with
+            member _.StageAsync(_, _, _, _) = stage () }
+
+    let puller =
+        TablePuller(group, "t", life, true, leader, PullOptions(), scene.Random, scene.Time, NullLogger.Instance, states)
+
+    use stop = new CancellationTokenSource()
+    let running = puller.RunAsync stop.Token
+    check (scene, group, puller)
+    stop.Cancel()
+    group.FailAll()
+    Expect.isTrue running.IsCompletedSuccessfully "it stops"
 
 let private installations =
     [ testCase
           "an installation that the group refuses is not taken for done: the puller says what is missing, and waits before it tries again"
           (fun () ->
-              let scene = Scene(1, false)
-              let group = ScriptedGroup(life)
-              let leader = ScriptedLeader [ [ PulledItem(FeedItem.UseSnapshot(), 9L, Nullable life) ] ]
-              let states = here (InstallCommand(life, 9L, ChainHash(), UInt128.Zero))
+              let install () = Task.FromResult(InstallCommand(life, 9L, ChainHash(), UInt128.Zero))
 
-              let puller =
-                  TablePuller(group, "t", life, true, leader, PullOptions(), scene.Random, scene.Time, NullLogger.Instance, states)
+              needing install (fun (scene, group, puller) ->
+                  Expect.hasLength group.Proposed 1 "the installation"
+                  group.Fail 0
+                  Expect.hasLength group.Proposed 1 "not at once again"
+                  Expect.equal puller.Status.State PullState.Snapshot "state"
+                  Expect.stringContains puller.Status.Reason "does not get one: no leader" "reason"
+                  scene.Time.Advance(TimeSpan.FromSeconds 1.)
+                  Expect.hasLength group.Proposed 2 "later"))
 
-              use stop = new CancellationTokenSource()
-              let running = puller.RunAsync stop.Token
-              Expect.hasLength group.Proposed 1 "the installation"
-              group.Fail 0
-              Expect.hasLength group.Proposed 1 "not at once again"
-              Expect.equal puller.Status.State PullState.Snapshot "state"
-              Expect.stringContains puller.Status.Reason "does not get one: no leader" "reason"
-              scene.Time.Advance(TimeSpan.FromSeconds 1.)
-              Expect.hasLength group.Proposed 2 "later"
-              stop.Cancel()
-              group.Fail 1
-              Expect.isTrue running.IsCompletedSuccessfully "it stops") ]
+      testCase
+          "a state that this node's disk does not take does not end the puller: it says why, and waits before it tries again"
+          (fun () ->
+              let mutable tries = 0
+
+              let damaged () =
+                  tries <- tries + 1
+                  Task.FromException<InstallCommand>(StorageCorruptionException "current is damaged")
+
+              needing damaged (fun (scene, group, puller) ->
+                  Expect.equal tries 1 "not at once again"
+                  Expect.equal (puller.Status.State, puller.Status.Reason) (PullState.Refused, "current is damaged") "state"
+                  scene.Time.Advance(TimeSpan.FromSeconds 1.)
+                  Expect.isGreaterThan tries 1 "later"
+                  Expect.isEmpty group.Proposed "proposed")) ]
 
 let tests =
     testList

@@ -80,6 +80,9 @@ internal sealed class FollowerParts : IAsyncDisposable
     public PullStatus? Status(long groupId) =>
         _goCatalogue is not null && groupId == CatalogueKeys.CatalogueGroup ? _goCatalogue.Status : _puller.Status(groupId);
 
+    /// <summary>As <see cref="TablePuller.Adopt"/>.</summary>
+    public string? Adopt(long groupId) => IsUnderGo ? "the leader site is one of the Go project, which does not tell histories apart" : _puller.Adopt(groupId);
+
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();

@@ -21,6 +21,12 @@ internal sealed class LeaderStates(IGroupHost groups, ChannelSet leader, int mos
         {
             return await groups.StageAsync(group.GroupId, Calls(table, incarnation), cancellationToken);
         }
+        catch (InvalidDataException)
+        {
+            // Another node of the leader site may have the files as they should be.
+            leader.Leave(leader.Current);
+            throw;
+        }
         finally
         {
             _turns.Release();
@@ -48,7 +54,7 @@ internal sealed class LeaderStates(IGroupHost groups, ChannelSet leader, int mos
             }
             catch (RpcException e) when (!cancellationToken.IsCancellationRequested)
             {
-                if (e.StatusCode == StatusCode.Unavailable || BrokenCall.Broke(e))
+                if (e.StatusCode is StatusCode.Unavailable or StatusCode.DataLoss or StatusCode.Internal || BrokenCall.Broke(e))
                     leader.Leave(route);
                 throw new IOException(LeaderEndpoints.Describe(e, route.Address), e);
             }

@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Grpc.Core;
 using Regatta.Protocol.Peer;
 using Regatta.Protocol.V1;
 using Regatta.Protocol.V1Ext;
@@ -47,6 +48,32 @@ internal sealed class SiteFollowing(FollowerParts? follower, NodeOptions options
 
         return reply;
     }
+
+    /// <summary>Has the node that pulls for a table adopt the leader site's state, see <see cref="TablePuller.Adopt"/>.</summary>
+    /// <returns>Null: it is begun. Else why not.</returns>
+    public async Task<Rejection?> AdoptAsync(ServedTable table, CancellationToken deadline)
+    {
+        long puller = table.Group.LeaderNodeId;
+        if (follower is null || puller == options.RaftNodeId)
+            return AdoptHere(table);
+        if (puller == 0)
+            return new Rejection(StatusCode.Unavailable, "no node leads the table's group, so none pulls for the table");
+        try
+        {
+            NodeQuestion question = new() { Adopt = new AdoptRequest { Table = ByteString.CopyFromUtf8(table.Name) } };
+            NodeAnswer answer = NodeAnswer.Parser.ParseFrom((await link.AskAsync(puller, question.ToByteArray(), deadline)).Span);
+            return answer.Refusal is { } refusal ? new Rejection((StatusCode)refusal.Code, refusal.Sentence) : null;
+        }
+        catch (Exception e) when (e is IOException or InvalidProtocolBufferException)
+        {
+            return new Rejection(StatusCode.Unavailable, $"node {puller}, which pulls for the table, has no answer: {e.Message}");
+        }
+    }
+
+    /// <summary>As <see cref="AdoptAsync"/>, if this node pulls for the table.</summary>
+    public Rejection? AdoptHere(ServedTable table) => follower is null
+        ? new Rejection(StatusCode.FailedPrecondition, "this is the leader site: there is nothing to adopt; ask a node of a follower site")
+        : follower.Adopt(table.Group.GroupId) is { } obstacle ? new Rejection(StatusCode.FailedPrecondition, obstacle) : null;
 
     private async Task<FollowingResponse?> AskAsync(long node, CancellationToken deadline)
     {

@@ -262,7 +262,7 @@ internal sealed partial class NodeParts
                 ? new FollowerKvService(points, ranges, iterations, transactions, new ForwardedWrites(Served, Reconciler, follower.Leader, follower.IsUnderGo, deadlines))
                 : new KvService(points, ranges, iterations, new Writes(Served, limits, pageBytes, deadlines), transactions),
             new ClusterService(options, site, Following, Served, info),
-            new SiteService(site, new TableComparison(site, time), Following, Served, deadlines),
+            new SiteService(site, new TableComparison(site, time), Following, Served, token, deadlines),
             !options.TablesEnabled ? null
                 : _follower is null ? new TablesService(catalogue, Reconciler, Served, token, deadlines)
                 : new FollowerTablesService(new TableList(catalogue, Served, token, deadlines)),

@@ -5,8 +5,9 @@ using Regatta.Protocol.V1Ext;
 
 namespace Regatta.Node;
 
-/// <summary>The Site calls: what concerns all nodes of the site. Served without a token, as Cluster is: they change no data.</summary>
-internal sealed class SiteService(ISiteCalls site, TableComparison comparison, SiteFollowing following, ServedTables tables, CallDeadlines deadlines) : Site.SiteBase
+/// <summary>The Site calls: what concerns all nodes of the site. Served without a token, as Cluster is, but for the one that changes data.</summary>
+internal sealed class SiteService(ISiteCalls site, TableComparison comparison, SiteFollowing following, ServedTables tables, BearerToken token, CallDeadlines deadlines)
+    : Site.SiteBase
 {
     private static readonly Rejection RevisionTooGreat = Rejection.Invalid("revision is greater than any revision can be");
 
@@ -58,6 +59,24 @@ internal sealed class SiteService(ISiteCalls site, TableComparison comparison, S
         catch (OperationCanceledException) when (deadline.Token.IsCancellationRequested)
         {
             throw deadline.Expired("the other nodes of the site have not answered");
+        }
+    }
+
+    public override async Task<AdoptResponse> Adopt(AdoptRequest request, ServerCallContext context)
+    {
+        token.ThrowUnlessCarriedBy(context);
+        ServedTable table = Find(request.Table);
+        using CallDeadline deadline = deadlines.Start(context);
+        try
+        {
+            long revision = table.Group.Reader.Revision;
+            if (await following.AdoptAsync(table, deadline.Token) is { } refused)
+                throw refused.ToException();
+            return new AdoptResponse { Header = table.Header(revision) };
+        }
+        catch (OperationCanceledException) when (deadline.Token.IsCancellationRequested)
+        {
+            throw deadline.Expired("it may have been begun; Following tells");
         }
     }
 

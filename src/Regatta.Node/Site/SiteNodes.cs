@@ -64,6 +64,7 @@ internal sealed class SiteNodes(ISiteLink link, NodeOptions options, NodeAddress
             NodeQuestion.QuestionOneofCase.Chain => await HashAsync(asked.Id, asked.Chain, hashing.ChainAsync, cancellationToken),
             NodeQuestion.QuestionOneofCase.Withdrawn => Withdraw(asked.Withdrawn),
             NodeQuestion.QuestionOneofCase.Following => new NodeAnswer { Following = following.Local() },
+            NodeQuestion.QuestionOneofCase.Adopt => Adopt(asked.Adopt),
             _ => Refused(new Rejection(StatusCode.Unimplemented, $"node {options.RaftNodeId} does not know the question; it runs an older version")),
         };
         return answer.ToByteArray();
@@ -96,6 +97,18 @@ internal sealed class SiteNodes(ISiteLink link, NodeOptions options, NodeAddress
             ServedTable table = tables.Get(asked.Table);
             NodeHashes hashes = await _open.WorkAsync(id, token => hash(table, (long)asked.Revision, token), cancellationToken);
             return hashes.Failure is { } failure ? Refused(failure) : new NodeAnswer { Hash = Replies.NodeHash(hashes) };
+        }
+        catch (RpcException e)
+        {
+            return Refused(new Rejection(e.StatusCode, e.Status.Detail));
+        }
+    }
+
+    private NodeAnswer Adopt(AdoptRequest asked)
+    {
+        try
+        {
+            return following.AdoptHere(tables.Get(asked.Table)) is { } refused ? Refused(refused) : new NodeAnswer { Adopt = new AdoptResponse() };
         }
         catch (RpcException e)
         {

@@ -58,7 +58,7 @@ internal sealed partial class GroupRecovery(
             if (await LeadershipAsync(peer, spec.GroupId, cancellationToken).ConfigureAwait(false) is not { } leadership || leadership.Term < least)
                 continue;
             SnapshotFetch fetch = new(directory, spec.GroupId, spec.Incarnation, new SnapshotFetchOptions(), time, loggers.CreateLogger<SnapshotFetch>());
-            FetchedSnapshot fetched = await fetch.RunAsync(peer, leadership.Index, cancellationToken).ConfigureAwait(false);
+            FetchedSnapshot fetched = await fetch.RunAsync(peer, new SnapshotOpenRequest(leadership.Index), cancellationToken).ConfigureAwait(false);
             // Before the state is in place, so that no start finds a state without it.
             await VotedAsync(spec.GroupId, leadership.Term, peer.NodeId).ConfigureAwait(false);
             await SnapshotInstall.RunAsync(directory, log, fetched with { LeaderTerm = leadership.Term }).ConfigureAwait(false);

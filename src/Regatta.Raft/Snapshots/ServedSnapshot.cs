@@ -54,7 +54,7 @@ internal sealed class ServedSnapshot(Guid id, long group, string directory)
             {
                 int read = await RandomAccess.ReadAsync(file, rest, at, cancellationToken).ConfigureAwait(false);
                 if (read == 0)
-                    throw new InvalidDataException($"The file '{path}' ends at {at}, and was longer when the snapshot was made.");
+                    throw new StorageCorruptionException($"The file '{path}' ends at {at}, and was longer when the snapshot was made.");
                 at += read;
                 rest = rest[read..];
             }

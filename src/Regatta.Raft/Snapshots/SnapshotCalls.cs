@@ -5,10 +5,9 @@ namespace Regatta.Raft;
 /// <summary>One group's snapshots on another node: the calls, with their deadlines. Thread-safe.</summary>
 internal sealed class SnapshotCalls(IPeer peer, long group, SnapshotFetchOptions options, TimeProvider time)
 {
-    public async Task<SnapshotOpenReply> OpenAsync(long leastIndex, CancellationToken cancellationToken)
+    public async Task<SnapshotOpenReply> OpenAsync(SnapshotOpenRequest least, CancellationToken cancellationToken)
     {
-        ReadOnlyMemory<byte> reply = await CallAsync(
-            PeerMethod.SnapshotOpen, new SnapshotOpenRequest(leastIndex).Encode(), cancellationToken).ConfigureAwait(false);
+        ReadOnlyMemory<byte> reply = await CallAsync(PeerMethod.SnapshotOpen, least.Encode(), cancellationToken).ConfigureAwait(false);
         return SnapshotOpenReply.Decode(reply.Span);
     }
 

@@ -16,24 +16,24 @@ internal sealed partial class SnapshotFetch(
 {
     private readonly SnapshotFiles _files = new(new SnapshotPaths(directory, group));
 
-    /// <param name="leastIndex">A state that holds less is of no use: where the leader's log begins, or a barrier's index.</param>
+    /// <param name="least">What a state must hold to be of use: up to where the leader's log begins, or a barrier's index, or more than the table has.</param>
     /// <exception cref="PeerUnavailableException">As the peer said; call again.</exception>
     /// <exception cref="PeerCallException">As the peer said; call again.</exception>
     /// <exception cref="SnapshotUnavailableException">The node has no snapshot to give now; call again later.</exception>
     /// <exception cref="TimeoutException">A call was not answered in time; call again.</exception>
     /// <exception cref="InvalidDataException">What arrives is damaged or malformed, again and again, or of another incarnation.</exception>
     /// <exception cref="IOException">This node's disk cannot be written.</exception>
-    public async Task<FetchedSnapshot> RunAsync(IPeer peer, long leastIndex, CancellationToken cancellationToken)
+    public async Task<FetchedSnapshot> RunAsync(IPeer peer, SnapshotOpenRequest least, CancellationToken cancellationToken)
     {
         if (_files.IsBeingInstalled)
             throw new InvalidOperationException($"Group {group}: a snapshot is being installed; complete that first.");
         SnapshotCalls calls = new(peer, group, options, time);
         SnapshotManifest? manifest = _files.ReadManifest();
-        if (manifest is not null && (manifest.Applied.Index < leastIndex || manifest.Applied.Incarnation != incarnation))
+        if (manifest is not null && (!least.IsMetBy(manifest.Applied) || manifest.Applied.Incarnation != incarnation))
             manifest = null;
         for (int opens = 0; ; opens++)
         {
-            manifest ??= await OpenAsync(calls, peer.NodeId, leastIndex, cancellationToken).ConfigureAwait(false);
+            manifest ??= await OpenAsync(calls, peer.NodeId, least, cancellationToken).ConfigureAwait(false);
             if (await PullAsync(calls, peer.NodeId, manifest, cancellationToken).ConfigureAwait(false))
                 break;
             LogGone(group, manifest.Id, peer.NodeId);
@@ -49,13 +49,13 @@ internal sealed partial class SnapshotFetch(
         return new FetchedSnapshot(group, _files.StateDirectory, manifest.Applied, manifest.LeaderTerm, StagedState.HashOf(manifest));
     }
 
-    private async Task<SnapshotManifest> OpenAsync(SnapshotCalls calls, long node, long leastIndex, CancellationToken cancellationToken)
+    private async Task<SnapshotManifest> OpenAsync(SnapshotCalls calls, long node, SnapshotOpenRequest least, CancellationToken cancellationToken)
     {
-        SnapshotOpenReply reply = await calls.OpenAsync(leastIndex, cancellationToken).ConfigureAwait(false);
+        SnapshotOpenReply reply = await calls.OpenAsync(least, cancellationToken).ConfigureAwait(false);
         if (reply.Status == SnapshotOpenStatus.Busy)
             throw new SnapshotUnavailableException(SnapshotRefusal.Busy, $"Group {group}: node {node} serves as many snapshots as it may.");
-        if (reply.Manifest is not { } manifest || manifest.Applied.Index < leastIndex)
-            throw new SnapshotUnavailableException(SnapshotRefusal.Behind, $"Group {group}: node {node} has not applied entry {leastIndex} itself.");
+        if (reply.Manifest is not { } manifest || !least.IsMetBy(manifest.Applied))
+            throw new SnapshotUnavailableException(SnapshotRefusal.Behind, $"Group {group}: node {node} has no state that holds index {least.LeastIndex} and revision {least.LeastRevision} itself.");
         if (manifest.Applied.Incarnation != incarnation)
             throw new InvalidDataException(
                 $"Group {group}: node {node} has the table in incarnation {manifest.Applied.Incarnation}, and it should be {incarnation}.");

@@ -1,18 +1,24 @@
 using System.Buffers.Binary;
+using Regatta.Core;
 
 namespace Regatta.Raft;
 
-/// <summary>Asks for a snapshot of the group: <c>[format u8 = 1][least index i64]</c>.</summary>
-/// <param name="LeastIndex">One that holds less is of no use.</param>
-internal readonly record struct SnapshotOpenRequest(long LeastIndex)
+/// <summary>Asks for a snapshot of the group that holds enough to be of use: <c>[format u8 = 1][least index i64][least revision i64]</c>.</summary>
+/// <param name="LeastIndex">Of the log that the table is made from.</param>
+/// <param name="LeastRevision">Of the table: where its log is that of another site, the index says nothing to who asks.</param>
+internal readonly record struct SnapshotOpenRequest(long LeastIndex, long LeastRevision = 0)
 {
     private const byte Format = 1;
+    private const int RevisionAt = 1 + sizeof(long);
+
+    public bool IsMetBy(AppliedState state) => state.Index >= LeastIndex && state.Revision >= LeastRevision;
 
     public byte[] Encode()
     {
-        byte[] message = new byte[1 + sizeof(long)];
+        byte[] message = new byte[RevisionAt + sizeof(long)];
         message[0] = Format;
         BinaryPrimitives.WriteInt64LittleEndian(message.AsSpan(1), LeastIndex);
+        BinaryPrimitives.WriteInt64LittleEndian(message.AsSpan(RevisionAt), LeastRevision);
         return message;
     }
 
@@ -20,7 +26,7 @@ internal readonly record struct SnapshotOpenRequest(long LeastIndex)
     public static SnapshotOpenRequest Decode(ReadOnlySpan<byte> message)
     {
         SnapshotMessageReader reader = new(message, "A request to open a snapshot", Format);
-        SnapshotOpenRequest request = new(reader.Natural("the least index"));
+        SnapshotOpenRequest request = new(reader.Natural("the least index"), reader.Natural("the least revision"));
         reader.End();
         return request;
     }

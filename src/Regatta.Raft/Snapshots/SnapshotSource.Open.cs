@@ -6,7 +6,7 @@ internal sealed partial class SnapshotSource
     private async Task<byte[]> OpenAsync(long node, long group, SnapshotOpenRequest request, CancellationToken cancellationToken)
     {
         SnapshotOrigin origin = find(group) ?? throw new InvalidOperationException($"Group {group} is not on this node.");
-        if (origin.AppliedIndex() < request.LeastIndex)
+        if (!request.IsMetBy(origin.Applied()))
             return new SnapshotOpenReply(SnapshotOpenStatus.Behind, null).Encode();
         while (true)
         {
@@ -16,7 +16,7 @@ internal sealed partial class SnapshotSource
             lock (_gate)
             {
                 ObjectDisposedException.ThrowIf(_stopping.IsCancellationRequested, this);
-                snapshot = Shareable(group, request.LeastIndex);
+                snapshot = Shareable(group, request);
                 // What the node had of this group before it will not read again.
                 Leave(node, group, snapshot, unused);
                 if (snapshot is null && _open.Count < options.MaxOpen)
@@ -37,20 +37,20 @@ internal sealed partial class SnapshotSource
                 return new SnapshotOpenReply(SnapshotOpenStatus.Busy, null).Encode();
             // Who gives up waiting finds it ready when he asks again.
             SnapshotManifest manifest = await snapshot.Making.WaitAsync(cancellationToken).ConfigureAwait(false);
-            if (manifest.Applied.Index >= request.LeastIndex)
+            if (request.IsMetBy(manifest.Applied))
                 return new SnapshotOpenReply(SnapshotOpenStatus.Ready, manifest with { LeaderTerm = Math.Max(manifest.LeaderTerm, origin.Term()) }).Encode();
             if (isNew)
-                throw new InvalidOperationException($"Group {group}: a checkpoint holds {manifest.Applied.Index}, and more was applied when it was begun.");
+                throw new InvalidOperationException($"Group {group}: a checkpoint holds {manifest.Applied}, and more was applied when it was begun.");
         }
     }
 
     /// <summary>A snapshot that holds enough, or may when it is whole: rather a young one, and an old one only if there can be no other.</summary>
-    private ServedSnapshot? Shareable(long group, long leastIndex)
+    private ServedSnapshot? Shareable(long group, SnapshotOpenRequest least)
     {
         bool isFull = _open.Count >= options.MaxOpen;
         return _open.Values.Where(snapshot => snapshot.Group == group).FirstOrDefault(snapshot =>
             snapshot.Manifest is not { } manifest
-            || (manifest.Applied.Index >= leastIndex && (isFull || time.GetElapsedTime(snapshot.MadeAt) < options.ShareAge)));
+            || (least.IsMetBy(manifest.Applied) && (isFull || time.GetElapsedTime(snapshot.MadeAt) < options.ShareAge)));
     }
 
     private void Leave(long node, long group, ServedSnapshot? except, List<ServedSnapshot> unused)

@@ -26,6 +26,9 @@ public sealed partial class SitePuller(
     /// <summary>What a table's puller on this node is doing; null: another node pulls for it, or none.</summary>
     public PullStatus? Status(long groupId) => _running.TryGetValue(groupId, out Running? running) && !running.IsEnding ? running.Puller.Status : null;
 
+    /// <summary>As <see cref="TablePuller.Adopt"/>, of the puller on this node.</summary>
+    public string? Adopt(long groupId) => _running.TryGetValue(groupId, out Running? running) && !running.IsEnding ? running.Puller.Adopt() : "this node does not pull for the table (any more)";
+
     /// <summary>Runs until it is cancelled; returns when every puller has ended.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Regatta.Core;
 using Regatta.Raft;
+using Regatta.Storage;
 
 namespace Regatta.Replication;
 
@@ -60,7 +61,7 @@ public sealed partial class TablePuller(
                 Become(StateOf(e.Failure), e.Message);
                 wait = backoff.Next();
             }
-            catch (InvalidDataException e)
+            catch (Exception e) when (e is InvalidDataException or StorageException)
             {
                 Become(PullState.Refused, e.Message);
                 wait = backoff.Next();
@@ -101,18 +102,23 @@ public sealed partial class TablePuller(
         {
             await foreach (PulledItem item in site.PullAsync(name, Position(history.Revision), ending.Token).ConfigureAwait(false))
             {
-                if (Obstacle(item, history.Revision) is { } obstacle)
+                if (Met(item, history.Revision) is { } obstacle)
                 {
+                    bool adopts = obstacle.IsFork && history.Revision == Volatile.Read(ref _adopts);
+                    if (adopts)
+                        obstacle = obstacle with { State = PullState.Snapshot, Reason = $"adopting the leader site's state in place of revision {history.Revision}, which has other changes" };
                     // The revisions of another history say nothing about this one.
-                    Become(obstacle.State, obstacle.Reason, obstacle.State is PullState.Snapshot or PullState.LeaderBehind ? item : null);
+                    Become(obstacle, obstacle.State is PullState.Snapshot or PullState.LeaderBehind && !adopts ? item : null);
                     if (obstacle.State != PullState.Snapshot || states is null)
                         return null;
                     await InstallAsync(states, cancellationToken).ConfigureAwait(false);
+                    Volatile.Write(ref _adopts, 0);
                     backoff.Reset();
                     return TimeSpan.Zero;
                 }
 
                 backoff.Reset();
+                Volatile.Write(ref _adopts, 0);
                 Hear(item);
                 if (item.Item is FeedItem.Commands { Items: var commands } && history.Next(commands) is { } batch)
                     await window.AddAsync(batch, ending.Token).ConfigureAwait(false);
@@ -164,42 +170,6 @@ public sealed partial class TablePuller(
         }
     }
 
-    /// <summary>Why an item ends the stream; null: it does not.</summary>
-    private (PullState State, string Reason)? Obstacle(PulledItem item, long revision) => item.Item switch
-    {
-        _ when !comparesHistory && item.Life is { } other => (
-            PullState.Fenced,
-            $"fenced: the leader site there has the history {other.History:N}, so it is not one of the Go project, and this site has followed one that is"),
-        FeedItem.Diverged { Theirs: var theirs } => Difference(theirs, revision),
-        _ when comparesHistory && item.Life is null =>
-            (PullState.Fenced, "fenced: the leader site does not say which history its table has, as one of the Go project does not, and this site's has one"),
-        _ when comparesHistory && item.Life is { } life && life != incarnation => Difference(life, revision),
-        FeedItem.UseSnapshot => (
-            PullState.Snapshot,
-            $"the leader site has the changes from revision {revision + 1} on no longer; " + (states is null ? "and this site cannot fetch a whole state from it" : "fetching a whole state")),
-        FeedItem.LeaderBehind => (
-            PullState.LeaderBehind,
-            $"this site has revision {revision} and the leader site {item.LeaderRevision}: it was set back, or another leader site answers; waiting until it has that revision"),
-        _ => null,
-    };
-
-    private (PullState State, string Reason) Difference(Incarnation theirs, long revision)
-    {
-        const string Fenced = "fenced: the leader site's table is not the one that this site has followed; ";
-        if (theirs.History != incarnation.History)
-        {
-            return (
-                PullState.Fenced,
-                $"{Fenced}its history is {theirs.History:N}, and here {incarnation.History:N}: it is another leader site, or one that was founded anew");
-        }
-
-        if (theirs.Number > incarnation.Number)
-            return (PullState.CatchingUp, "the leader site has deleted the table and made another one of its name; waiting for the news in its catalogue");
-        return (PullState.Fenced, theirs.Number < incarnation.Number
-            ? $"{Fenced}its life {theirs.Number} is earlier than {incarnation.Number}, which is here: it was set back to an older state"
-            : $"{Fenced}its changes up to revision {revision} are others than those here: it was set back to an older state and has written on");
-    }
-
     /// <summary>The stream is open, and the leader site stands there: it begins behind a read barrier, so a revision that was heard of before and is not there now is gone.</summary>
     private void Hear(PulledItem item)
     {
@@ -210,20 +180,24 @@ public sealed partial class TablePuller(
             LogFollows(name, group.GroupId);
     }
 
-    private void Become(PullState state, string reason, PulledItem? heard = null)
+    private void Become(PullState state, string reason) => Become(new Obstacle(state, reason), heard: null);
+
+    private void Become(Obstacle obstacle, PulledItem? heard)
     {
+        (PullState state, string reason, bool isFork) = obstacle;
         Standing before = _standing;
         // Also back: a leader site that was set back is where it says it is.
         _standing = heard is { LeaderRevision: > 0 } item
             ? new Standing(state, reason, item.LeaderRevision, item.Item.BytesBehind, before.Since)
-            : before with { State = state, Reason = reason };
+            : before with { State = state, Reason = reason, IsForked = isFork };
         if (before.Reason != reason && reason.Length > 0)
             LogWaits(name, group.GroupId, state, reason);
     }
 
     /// <param name="Bytes">That the leader site had behind what it sent last.</param>
+    /// <param name="IsForked">The leader site's table has other changes in the same life.</param>
     /// <param name="Since">When the oldest revision was heard of that was not applied then.</param>
-    private sealed record Standing(PullState State, string Reason, long LeaderRevision, long Bytes, long Since);
+    private sealed record Standing(PullState State, string Reason, long LeaderRevision, long Bytes, long Since, bool IsForked = false);
 
     [LoggerMessage(LogLevel.Information, "Table {Table} (group {GroupId}) has got a whole state of the leader site, at revision {Revision}.")]
     private partial void LogInstalled(string table, long groupId, long revision);
