@@ -58,6 +58,14 @@ type FarSite(incarnation: Incarnation, seed: int) =
     /// What becomes of an answer.
     member val Change: PeerMethod -> byte array -> byte array = (fun _ reply -> reply) with get, set
 
+    /// Another follower opens what the table is now, and does not close it.
+    member _.Hold() =
+        task {
+            let request = ReadOnlyMemory(SnapshotOpenRequest(0L).Encode())
+            let! _ = source.HandleAsync(asker - 1L, 1L, PeerMethod.SnapshotOpen, request, CancellationToken.None)
+            ()
+        }
+
     /// Pieces that were read.
     member _.Reads = Volatile.Read &reads
 

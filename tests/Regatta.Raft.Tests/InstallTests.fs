@@ -258,11 +258,12 @@ let private staging =
                       Expect.equal (third, far.Reads) (first, reads) "nor there"
                   })
 
-          taskCase "also soon after another one, which is still being shared everywhere"
+          taskCase "also soon after another one, which others still share"
           <| fun () ->
               apart (fun site far leader ->
                   task {
                       let node = site.Node leader
+                      do! far.Hold()
                       let! first = stage node.Host table far CancellationToken.None
                       let! _ = propose (site.Group(leader, table)) first
                       do! expectEqual site site.Ids first.Revision
