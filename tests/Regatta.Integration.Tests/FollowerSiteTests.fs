@@ -196,4 +196,43 @@ let private adopts =
                 Expect.equal (dump.Keys |> Map.toList |> List.map fst) [ "key1"; "key3"; "key4" ] "the leader site's"
             })
 
-let tests = testList "a follower site" [ survives; returns; adopts ]
+let private handsOver =
+    Case.ofTask "whose puller alone is cut off from the leader site goes on with another puller" (fun () ->
+        task {
+            use scratch = new Scratch()
+            use ports = Ports.Take()
+            use! _leader = Launch.ready (Launch.leader (scratch.Sub "leader") ports [])
+            use client = Launch.client ports
+            let links = [ for _ in Site.All -> new Relay() ]
+
+            for link in links do
+                link.LeadTo(Some ports.Replication)
+
+            let node id = Launch.followerNode [ links[id - 1].Address ] id
+            use site = new Site(node, (fun index -> scratch.Sub $"follower-{index + 1}"), [])
+            do! site.StartAll()
+            let! puller = site.Leader()
+            let other = (Site.Except puller).Head
+            let! revision = client.Put("before", "it")
+            do! site.Clients[other].Await revision
+            links[puller].Close()
+            let! revision = client.Put("behind", "it")
+            use reader = new Client(site.Port other, Launch.table)
+            do! reader.Await revision
+            let! successor = site.Leader()
+            Expect.notEqual successor puller "another node pulls"
+            // Also what the catalogue tells comes by another way.
+            let! created = client.Tables.CreateAsync(CreateTableRequest(Name = "young"))
+            Expect.isNotEmpty created.Id "created"
+            let mutable there = false
+
+            while not there do
+                let! tables = site.Tables other
+                there <- tables |> Seq.contains "young"
+                if not there then do! Task.Delay(Readers.pause, TimeProvider.System)
+
+            for link in links do
+                do! (link :> IAsyncDisposable).DisposeAsync()
+        })
+
+let tests = testList "a follower site" [ survives; returns; adopts; handsOver ]

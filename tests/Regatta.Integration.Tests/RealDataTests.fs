@@ -54,6 +54,13 @@ let private extract (scratch: Scratch) =
     File.WriteAllText(sorted, String.Join('\n', inOrder) + "\n")
     { Raw = raw; Lines = sorted; Keys = keys }
 
+/// For all tests, which only read it; it takes seconds to make. Removed with the process.
+let private archive =
+    lazy
+        (let scratch = new Scratch()
+         AppDomain.CurrentDomain.ProcessExit.Add(fun _ -> (scratch :> IDisposable).Dispose())
+         extract scratch)
+
 /// What a dump holds, put together again in the archive's order, is what apt printed: no record was lost or changed on any part of the way.
 let private reassembles archive (dump: string) =
     let values = File.ReadLines dump |> Seq.map keyAndValue |> dict
@@ -118,7 +125,7 @@ let private roundTrip =
             task {
                 use scratch = new Scratch()
                 use ports = Ports.Take()
-                let archive = extract scratch
+                let archive = archive.Value
                 let start = Launch.dev (scratch.Sub "data") ports
 
                 use! node = Launch.ready start
@@ -150,7 +157,7 @@ let private wiped =
     Case.ofTask "the Debian archive's package records on three nodes: one that lost its disk has them back, byte for byte" (fun () ->
         task {
             use scratch = new Scratch()
-            let archive = extract scratch
+            let archive = archive.Value
             let directory index = scratch.Sub $"node-{index + 1}"
             use site = new Site(directory, [])
             do! site.StartAll()
@@ -177,7 +184,7 @@ let private wiped =
 let private following what (options: string list) =
     task {
         use scratch = new Scratch()
-        let archive = extract scratch
+        let archive = archive.Value
         use sites = new TwoSites(scratch, options)
         do! sites.Leader.StartAll()
         let at (site: Site) index arguments = regattaAt (site.Port index) arguments

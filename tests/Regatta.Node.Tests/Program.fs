@@ -29,7 +29,8 @@ let main argv =
               FollowerTests.tests
               FollowerStateTests.tests
               FencingTests.tests
-              GoLeaderTests.tests ]
+              GoLeaderTests.tests
+              GoFencingTests.tests ]
 
     let code = TestEntry.run all argv
     SharedNodes.stop().GetAwaiter().GetResult()

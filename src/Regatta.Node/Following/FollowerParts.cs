@@ -9,23 +9,48 @@ namespace Regatta.Node;
 /// <summary>What a node of a follower site has beyond one of the leader site: the way to the leader site, and what pulls over it.</summary>
 internal sealed class FollowerParts : IAsyncDisposable
 {
+    // A node that does not answer at once is no better than the one that asks.
+    private static readonly TimeSpan ReachTimeout = TimeSpan.FromSeconds(2);
+
     private readonly CancellationTokenSource _stopping = new();
     private readonly LeaderStates _states;
     private readonly Catalogue _catalogue;
     private readonly TableReconciler _reconciler;
+    private readonly GrpcLeaderSite _site;
+    private readonly Func<IEnumerable<PullTarget>> _targets;
     private readonly SitePuller _puller;
     private readonly GoCatalogue? _goCatalogue;
+    private readonly TimeProvider _time;
     private readonly Task _pulling;
 
-    private FollowerParts(ChannelSet leader, LeaderStates states, Catalogue catalogue, TableReconciler reconciler, SitePuller puller, GoCatalogue? goCatalogue)
+    private FollowerParts(
+        NodeOptions options, IGroupHost groups, Catalogue catalogue, TableReconciler reconciler, Guid history, ServedTables served, TimeProvider time, ILoggerFactory loggers)
     {
-        _states = states;
-        Leader = leader;
+        bool isUnderGo = GoHistory.Is(history);
+        _time = time;
+        Leader = Endpoints(options, isUnderGo, time);
+        _states = new LeaderStates(groups, Leader, (int)options.ReplicationMaxRecoveries);
+        _site = new GrpcLeaderSite(Leader, time);
+        PullTarget system = new(LeaderTables.Catalogue, new Incarnation(history, CatalogueKeys.CatalogueLife), catalogue.Group);
+        _targets = () => [system, .. served.Snapshot.Tables.Select(static table => new PullTarget(table.Name, table.Incarnation, table.Group))];
         _catalogue = catalogue;
         _reconciler = reconciler;
-        _puller = puller;
-        _goCatalogue = goCatalogue;
-        _pulling = Task.WhenAll(puller.RunAsync(_stopping.Token), goCatalogue?.RunAsync(_stopping.Token) ?? Task.CompletedTask);
+        // A leader site of the Go project tells its tables in another way.
+        _puller = new SitePuller(
+            isUnderGo ? () => _targets().Skip(1) : _targets,
+            options.RaftNodeId,
+            comparesHistory: !isUnderGo,
+            _site,
+            new PullOptions { PollInterval = options.ReplicationPollInterval },
+            Random.Shared,
+            time,
+            loggers.CreateLogger<SitePuller>(),
+            isUnderGo ? null : _states);
+        _goCatalogue = isUnderGo
+            ? new GoCatalogue(catalogue, options.RaftNodeId, _site, options.ReplicationReconcileInterval, time, loggers.CreateLogger<GoCatalogue>())
+            : null;
+        PullHandover handover = new(groups.Site, options.RaftNodeId, _targets, Status, time, loggers.CreateLogger<PullHandover>());
+        _pulling = Task.WhenAll(_puller.RunAsync(_stopping.Token), handover.RunAsync(_stopping.Token), _goCatalogue?.RunAsync(_stopping.Token) ?? Task.CompletedTask);
     }
 
     public ChannelSet Leader { get; }
@@ -53,28 +78,8 @@ internal sealed class FollowerParts : IAsyncDisposable
 
     /// <summary>Begins to pull.</summary>
     public static FollowerParts Start(
-        NodeOptions options, IGroupHost groups, Catalogue catalogue, TableReconciler reconciler, Guid history, ServedTables served, TimeProvider time, ILoggerFactory loggers)
-    {
-        bool isUnderGo = GoHistory.Is(history);
-        ChannelSet leader = Endpoints(options, isUnderGo, time);
-        LeaderStates states = new(groups, leader, (int)options.ReplicationMaxRecoveries);
-        GrpcLeaderSite site = new(leader, time);
-        PullTarget[] system = isUnderGo ? [] : [new PullTarget(LeaderTables.Catalogue, new Incarnation(history, CatalogueKeys.CatalogueLife), catalogue.Group)];
-        SitePuller puller = new(
-            () => [.. system, .. served.Snapshot.Tables.Select(static table => new PullTarget(table.Name, table.Incarnation, table.Group))],
-            options.RaftNodeId,
-            comparesHistory: !isUnderGo,
-            site,
-            new PullOptions { PollInterval = options.ReplicationPollInterval },
-            Random.Shared,
-            time,
-            loggers.CreateLogger<SitePuller>(),
-            isUnderGo ? null : states);
-        GoCatalogue? goCatalogue = isUnderGo
-            ? new GoCatalogue(catalogue, options.RaftNodeId, site, options.ReplicationReconcileInterval, time, loggers.CreateLogger<GoCatalogue>())
-            : null;
-        return new FollowerParts(leader, states, catalogue, reconciler, puller, goCatalogue);
-    }
+        NodeOptions options, IGroupHost groups, Catalogue catalogue, TableReconciler reconciler, Guid history, ServedTables served, TimeProvider time, ILoggerFactory loggers) =>
+        new(options, groups, catalogue, reconciler, history, served, time, loggers);
 
     /// <summary>What this node's puller of a table is doing; null: another node pulls for it.</summary>
     public PullStatus? Status(long groupId) =>
@@ -83,6 +88,31 @@ internal sealed class FollowerParts : IAsyncDisposable
     /// <summary>As <see cref="TablePuller.Adopt"/>.</summary>
     public string? Adopt(long groupId) => IsUnderGo ? "the leader site is one of the Go project, which does not tell histories apart" : _puller.Adopt(groupId);
 
+    /// <summary>Whether the leader site gives this node something of a table that it could go on with.</summary>
+    public async Task<bool> ReachesAsync(string table, CancellationToken cancellationToken)
+    {
+        if (_targets().FirstOrDefault(target => target.Name == table) is not { } target)
+            return false;
+        using TimeLimit limit = new(ReachTimeout, _time, cancellationToken);
+        for (int tries = 0; tries < Leader.Count; tries++)
+        {
+            try
+            {
+                return await AnswersAsync(target, limit.Token);
+            }
+            catch (LeaderSiteException e) when (e.Failure == LeaderFailure.Unreachable)
+            {
+                // The next node of the leader site is asked.
+            }
+            catch (Exception e) when (e is LeaderSiteException or InvalidDataException or OperationCanceledException)
+            {
+                return false;
+            }
+        }
+
+        return false;
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
@@ -90,5 +120,18 @@ internal sealed class FollowerParts : IAsyncDisposable
         _states.Dispose();
         Leader.Dispose();
         _stopping.Dispose();
+    }
+
+    private async Task<bool> AnswersAsync(PullTarget target, CancellationToken cancellationToken)
+    {
+        if (IsUnderGo && target.Name == LeaderTables.Catalogue)
+        {
+            await _site.TablesAsync(cancellationToken);
+            return true;
+        }
+
+        await foreach (PulledItem item in _site.PullAsync(target.Name, new FeedPosition(target.Group.Reader.Revision + 1, target.Incarnation, null), cancellationToken))
+            return item.Item is not FeedItem.Diverged;
+        return true;
     }
 }

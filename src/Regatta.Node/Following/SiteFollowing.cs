@@ -75,6 +75,9 @@ internal sealed class SiteFollowing(FollowerParts? follower, NodeOptions options
         ? new Rejection(StatusCode.FailedPrecondition, "this is the leader site: there is nothing to adopt; ask a node of a follower site")
         : follower.Adopt(table.Group.GroupId) is { } obstacle ? new Rejection(StatusCode.FailedPrecondition, obstacle) : null;
 
+    /// <summary>Whether this node could pull for a table, see <see cref="FollowerParts.ReachesAsync"/>.</summary>
+    public Task<bool> ReachesAsync(string table, CancellationToken cancellationToken) => follower?.ReachesAsync(table, cancellationToken) ?? Task.FromResult(false);
+
     private async Task<FollowingResponse?> AskAsync(long node, CancellationToken deadline)
     {
         using TimeLimit limit = new(AskTimeout, time, deadline);

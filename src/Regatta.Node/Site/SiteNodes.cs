@@ -65,6 +65,7 @@ internal sealed class SiteNodes(ISiteLink link, NodeOptions options, NodeAddress
             NodeQuestion.QuestionOneofCase.Withdrawn => Withdraw(asked.Withdrawn),
             NodeQuestion.QuestionOneofCase.Following => new NodeAnswer { Following = following.Local() },
             NodeQuestion.QuestionOneofCase.Adopt => Adopt(asked.Adopt),
+            NodeQuestion.QuestionOneofCase.Reach => new NodeAnswer { Reach = new ReachAnswer { Reaches = await following.ReachesAsync(asked.Reach.Table.ToStringUtf8(), cancellationToken) } },
             _ => Refused(new Rejection(StatusCode.Unimplemented, $"node {options.RaftNodeId} does not know the question; it runs an older version")),
         };
         return answer.ToByteArray();
