@@ -135,7 +135,6 @@ type Client(port: int, table: string, patience: TimeSpan) =
     member _.MoveLeader(id: int) =
         Site.SiteClient(channel).MoveLeaderAsync(MoveLeaderRequest(Table = name, NodeId = uint64 id), options ()).ResponseAsync
 
-    /// What the node says of itself and its tables.
     /// At a follower site.
     member _.Adopt() = Site.SiteClient(channel).AdoptAsync(AdoptRequest(Table = name), options ()).ResponseAsync
 
@@ -146,6 +145,7 @@ type Client(port: int, table: string, patience: TimeSpan) =
             return reply.Tables |> Seq.find (fun row -> row.Name = table) |> _.Following
         }
 
+    /// What the node says of itself and its tables.
     member client.Status() = client.Cluster.StatusAsync(StatusRequest(), options ()).ResponseAsync
 
     interface IDisposable with

@@ -6,6 +6,7 @@ open System.IO
 open System.Threading.Tasks
 open Expecto
 open Grpc.Core
+open Microsoft.Extensions.Logging
 open Regatta.Node
 open Regatta.Node.Tests.Followers
 open Regatta.Protocol.V1
@@ -126,6 +127,53 @@ let private fencing =
                   let! again = refusal (adopt follower)
                   Expect.equal (fst again) StatusCode.FailedPrecondition "nothing is fenced"
               }))
+
+      Nodes.test "a table that is fenced so can be told to adopt while the leader site is away" (fun () ->
+          afterwards (fun relay old follower ->
+              task {
+                  use! back = Nodes.start old.Path []
+                  relay.LeadTo(portOf back)
+                  let! _ = untilState follower "t" State.LeaderBehind
+                  let! _ = back.Put("t", "k", "other")
+                  let! _ = back.Put("t", "l", "on")
+                  let! _ = untilState follower "t" State.Fenced
+                  relay.Close()
+                  let! _ = untilState follower "t" State.LeaderUnreachable
+                  let! _ = adopt follower
+                  relay.LeadTo(portOf back)
+                  let! value = read follower "t" "k" 3UL
+                  Expect.equal value (Some "other") "of the other history"
+              }))
+
+      Nodes.test
+          "a table that is fenced so gets the whole state, and says so, when the changes by which histories are compared are gone"
+          (fun () ->
+              afterwards (fun relay old follower ->
+                  task {
+                      use! back = Nodes.start old.Path [ "changelog.max-count", "3" ]
+                      relay.LeadTo(portOf back)
+                      let! _ = untilState follower "t" State.LeaderBehind
+                      let! _ = back.Put("t", "k", "other")
+                      let! _ = untilState follower "t" State.Fenced
+                      relay.Close()
+
+                      for number in 1..20 do
+                          let! _ = back.Put("t", "l", string number)
+                          ()
+
+                      do! keepsFrom back 10UL
+                      relay.LeadTo(portOf back)
+                      let! value = read follower "t" "k" 22UL
+                      Expect.equal value (Some "other") "of the other history"
+                      let! here = hash follower "t"
+                      let! there = hash back "t"
+                      Expect.equal here there "the same"
+
+                      let warned =
+                          follower.Loggers.AtLeast LogLevel.Warning |> Array.filter _.Message.Contains("takes the place of what is here")
+
+                      Expect.hasLength warned 1 "in the log"
+                  }))
 
       Nodes.test "an order to adopt is void when the own leader site is back" (fun () ->
           afterwards (fun relay old follower ->

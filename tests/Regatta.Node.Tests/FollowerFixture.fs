@@ -70,6 +70,14 @@ module Followers =
                     return None
             })
 
+    /// Waits until the leader site has dropped the changes up to a revision, which is the work of a timer.
+    let keepsFrom (leader: RunningNode) revision =
+        until (fun () ->
+            task {
+                let! status = leader.Clients.Cluster.StatusAsync(StatusRequest())
+                return if status.Tables["t"].OldestRevision > revision then Some() else None
+            })
+
     let hash (node: RunningNode) (table: string) =
         task {
             let! reply = node.Clients.Site.TableHashAsync(TableHashRequest(Table = Bytes.text table))

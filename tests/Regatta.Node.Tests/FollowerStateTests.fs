@@ -15,14 +15,6 @@ open Regatta.Testing
 let private t = Bytes.text "t"
 type private State = Following.Types.State
 
-/// Waits until the leader site has dropped the changes up to a revision, which is the work of a timer.
-let private keepsFrom (leader: RunningNode) revision =
-    until (fun () ->
-        task {
-            let! status = leader.Clients.Cluster.StatusAsync(StatusRequest())
-            return if status.Tables["t"].OldestRevision > revision then Some() else None
-        })
-
 /// A leader site that keeps three revisions, and a table that has gone on beyond them.
 let private farAhead (body: RunningNode -> Relay -> RunningNode -> Task<unit>) =
     using [ "changelog.max-count", "3" ] (fun leader relay follower ->

@@ -247,15 +247,23 @@ let private refusals =
               task {
                   use directory = new TemporaryDirectory()
                   use far = farAhead ()
-                  let! node, table = begun directory.Path
-                  use _ = node
-                  let! install = stage node.Host group far CancellationToken.None
-                  let staged = node.Directory.Generations(group).PathOf(nameOf install)
-                  Directory.Delete(staged, true)
-                  let! outcome = soonResult (table.ProposeAsync(install, CancellationToken.None).AsTask())
-                  Expect.isNull outcome.Result "not acknowledged"
-                  let! cause = soonResult node.Host.Failure
-                  Expect.stringContains cause $"is gone from {Path.GetDirectoryName staged}" "why"
+
+                  do!
+                      task {
+                          let! node, table = begun directory.Path
+                          use _ = node
+                          let! install = stage node.Host group far CancellationToken.None
+                          let staged = node.Directory.Generations(group).PathOf(nameOf install)
+                          Directory.Delete(staged, true)
+                          let! outcome = soonResult (table.ProposeAsync(install, CancellationToken.None).AsTask())
+                          Expect.isNull outcome.Result "not acknowledged"
+                          let! cause = soonResult node.Host.Failure
+                          Expect.stringContains cause $"is gone from {Path.GetDirectoryName staged}" "why"
+                      }
+
+                  use again = new Node(directory.Path)
+                  let! cause = failing (again.Start group)
+                  Expect.stringContains cause.Message "is gone from" "and at the next start"
               }
 
           taskCase "at last when an entry speaks of another history: the node stops, and the table is what it was"

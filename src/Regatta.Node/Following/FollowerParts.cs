@@ -1,3 +1,4 @@
+using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Regatta.Core;
 using Regatta.Protocol.Channels;
@@ -86,7 +87,14 @@ internal sealed class FollowerParts : IAsyncDisposable
         _goCatalogue is not null && groupId == CatalogueKeys.CatalogueGroup ? _goCatalogue.Status : _puller.Status(groupId);
 
     /// <summary>As <see cref="TablePuller.Adopt"/>.</summary>
-    public string? Adopt(long groupId) => IsUnderGo ? "the leader site is one of the Go project, which does not tell histories apart" : _puller.Adopt(groupId);
+    public Rejection? Adopt(long groupId)
+    {
+        if (IsUnderGo)
+            return new Rejection(StatusCode.FailedPrecondition, "the leader site is one of the Go project, which does not tell histories apart");
+        if (_puller.Find(groupId) is not { } puller)
+            return new Rejection(StatusCode.Unavailable, "the pulling for the table is moving from one node to another; try again");
+        return puller.Adopt() is { } obstacle ? new Rejection(StatusCode.FailedPrecondition, obstacle) : null;
+    }
 
     /// <summary>Whether the leader site gives this node something of a table that it could go on with.</summary>
     public async Task<bool> ReachesAsync(string table, CancellationToken cancellationToken)

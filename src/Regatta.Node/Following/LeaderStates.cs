@@ -17,14 +17,16 @@ internal sealed class LeaderStates(IGroupHost groups, ChannelSet leader, int mos
     public async Task<InstallCommand> StageAsync(ITableGroup group, string table, Incarnation incarnation, CancellationToken cancellationToken)
     {
         await _turns.WaitAsync(cancellationToken);
+        ChannelRoute? asked = null;
         try
         {
-            return await groups.StageAsync(group.GroupId, Calls(table, incarnation), cancellationToken);
+            return await groups.StageAsync(group.GroupId, Calls(table, incarnation, route => asked = route), cancellationToken);
         }
         catch (InvalidDataException)
         {
             // Another node of the leader site may have the files as they should be.
-            leader.Leave(leader.Current);
+            if (asked is not null)
+                leader.Leave(asked);
             throw;
         }
         finally
@@ -35,7 +37,8 @@ internal sealed class LeaderStates(IGroupHost groups, ChannelSet leader, int mos
 
     public void Dispose() => _turns.Dispose();
 
-    private FarCall Calls(string table, Incarnation incarnation)
+    /// <param name="asking">Called with each node that is asked.</param>
+    private FarCall Calls(string table, Incarnation incarnation, Action<ChannelRoute> asking)
     {
         FilesRequest all = new()
         {
@@ -48,6 +51,7 @@ internal sealed class LeaderStates(IGroupHost groups, ChannelSet leader, int mos
         {
             FilesRequest one = new(all) { Call = call, Request = ByteString.CopyFrom(request.Span) };
             ChannelRoute route = leader.Current;
+            asking(route);
             try
             {
                 return (await new Snapshot.SnapshotClient(route.Invoker).FilesAsync(one, cancellationToken: cancellationToken)).Reply.Memory;

@@ -73,7 +73,7 @@ internal sealed class SiteFollowing(FollowerParts? follower, NodeOptions options
     /// <summary>As <see cref="AdoptAsync"/>, if this node pulls for the table.</summary>
     public Rejection? AdoptHere(ServedTable table) => follower is null
         ? new Rejection(StatusCode.FailedPrecondition, "this is the leader site: there is nothing to adopt; ask a node of a follower site")
-        : follower.Adopt(table.Group.GroupId) is { } obstacle ? new Rejection(StatusCode.FailedPrecondition, obstacle) : null;
+        : follower.Adopt(table.Group.GroupId);
 
     /// <summary>Whether this node could pull for a table, see <see cref="FollowerParts.ReachesAsync"/>.</summary>
     public Task<bool> ReachesAsync(string table, CancellationToken cancellationToken) => follower?.ReachesAsync(table, cancellationToken) ?? Task.FromResult(false);

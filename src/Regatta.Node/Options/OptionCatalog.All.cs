@@ -81,7 +81,7 @@ public static partial class OptionCatalog
         Option("tables.enabled", OptionKinds.Flag, o => o.TablesEnabled, (o, v) => o with { TablesEnabled = v },
             "Whether the Tables calls are served."),
         Secret("tables.token", o => o.TablesToken, (o, v) => o with { TablesToken = v },
-            "The bearer token that the Tables calls must carry; when empty, none is asked for."),
+            "The bearer token that the Tables calls and Site.Adopt must carry; when empty, none is asked for."),
         Option("tables.names", OptionKinds.List, o => o.TablesNames, (o, v) => o with { TablesNames = v },
             "Tables, separated by commas, that are created at start if they do not exist."),
         Ranged("changelog.max-bytes", OptionKinds.Bytes, o => o.ChangelogMaxBytes, (o, v) => o with { ChangelogMaxBytes = v },

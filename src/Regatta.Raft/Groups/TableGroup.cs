@@ -219,8 +219,20 @@ internal sealed partial class TableGroup : ITableGroup
         // The only member leads now, so everything in the log is committed. Nobody may see less than what was acknowledged before. With others, only a
         // leader can tell how much of it is committed.
         if (_setting.Members.IsAlone)
-            await _progress.WaitForIndexAsync(last, _setting.FailStop.Token).ConfigureAwait(false);
+            await AppliedAsync(last).ConfigureAwait(false);
         LogStarted(_spec.Name, GroupId, Term, _progress.Index, last);
+    }
+
+    private async Task AppliedAsync(long index)
+    {
+        try
+        {
+            await _progress.WaitForIndexAsync(index, _setting.FailStop.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (_setting.FailStop.Cause is { } cause)
+        {
+            throw new IOException(cause);
+        }
     }
 
     /// <summary>DotNext leaves a group dead after a failure in the background, and its callers waiting. Then they are told, and the status says so.</summary>

@@ -61,7 +61,8 @@ public sealed class GrpcLeaderSite(ChannelSet endpoints, TimeProvider time) : IL
             StatusCode.InvalidArgument or StatusCode.FailedPrecondition or StatusCode.Unimplemented or StatusCode.ResourceExhausted or StatusCode.DataLoss => LeaderFailure.Refused,
             _ => LeaderFailure.Unreachable,
         };
-        if (failure == LeaderFailure.Unreachable)
+        // What one node has damaged, another one may have.
+        if (failure == LeaderFailure.Unreachable || e.StatusCode == StatusCode.DataLoss)
             endpoints.Leave(route);
         return new LeaderSiteException(failure, LeaderEndpoints.Describe(e, route.Address), e);
     }

@@ -24,10 +24,10 @@ public sealed partial class SitePuller(
     private readonly ConcurrentDictionary<long, Running> _running = new();
 
     /// <summary>What a table's puller on this node is doing; null: another node pulls for it, or none.</summary>
-    public PullStatus? Status(long groupId) => _running.TryGetValue(groupId, out Running? running) && !running.IsEnding ? running.Puller.Status : null;
+    public PullStatus? Status(long groupId) => Find(groupId)?.Status;
 
-    /// <summary>As <see cref="TablePuller.Adopt"/>, of the puller on this node.</summary>
-    public string? Adopt(long groupId) => _running.TryGetValue(groupId, out Running? running) && !running.IsEnding ? running.Puller.Adopt() : "this node does not pull for the table (any more)";
+    /// <summary>A table's puller; null: another node pulls for it, or none.</summary>
+    public TablePuller? Find(long groupId) => _running.TryGetValue(groupId, out Running? running) && !running.IsEnding ? running.Puller : null;
 
     /// <summary>Runs until it is cancelled; returns when every puller has ended.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)

@@ -104,21 +104,21 @@ public sealed partial class TablePuller(
             {
                 if (Met(item, history.Revision) is { } obstacle)
                 {
-                    bool adopts = obstacle.IsFork && history.Revision == Volatile.Read(ref _adopts);
+                    bool adopts = IsOrdered(obstacle, history.Revision);
                     if (adopts)
                         obstacle = obstacle with { State = PullState.Snapshot, Reason = $"adopting the leader site's state in place of revision {history.Revision}, which has other changes" };
                     // The revisions of another history say nothing about this one.
                     Become(obstacle, obstacle.State is PullState.Snapshot or PullState.LeaderBehind && !adopts ? item : null);
                     if (obstacle.State != PullState.Snapshot || states is null)
                         return null;
-                    await InstallAsync(states, cancellationToken).ConfigureAwait(false);
-                    Volatile.Write(ref _adopts, 0);
+                    await InstallAsync(states, adopts ? history.Revision : null, cancellationToken).ConfigureAwait(false);
+                    Agree();
                     backoff.Reset();
                     return TimeSpan.Zero;
                 }
 
                 backoff.Reset();
-                Volatile.Write(ref _adopts, 0);
+                Agree();
                 Hear(item);
                 if (item.Item is FeedItem.Commands { Items: var commands } && history.Next(commands) is { } batch)
                     await window.AddAsync(batch, ending.Token).ConfigureAwait(false);
@@ -154,11 +154,14 @@ public sealed partial class TablePuller(
     }
 
     /// <summary>Another state takes the place of the table's.</summary>
-    private async Task InstallAsync(IStateSource states, CancellationToken cancellationToken)
+    /// <param name="adopts">The revision that an operator has given up for it; null: the table's own history goes on.</param>
+    private async Task InstallAsync(IStateSource states, long? adopts, CancellationToken cancellationToken)
     {
         try
         {
             InstallCommand install = await states.StageAsync(group, name, incarnation, cancellationToken).ConfigureAwait(false);
+            if (adopts is { } given && given != group.Reader.Revision)
+                throw new IOException($"it was to take the place of revision {given}, and the table has gone on");
             ProposalOutcome outcome = await group.ProposeAsync(install, cancellationToken).ConfigureAwait(false);
             if (outcome.Result is not ReplicatedResult)
                 throw new IOException(outcome.Reason ?? "the installation was not proposed");
@@ -184,20 +187,19 @@ public sealed partial class TablePuller(
 
     private void Become(Obstacle obstacle, PulledItem? heard)
     {
-        (PullState state, string reason, bool isFork) = obstacle;
+        (PullState state, string reason, _) = obstacle;
         Standing before = _standing;
         // Also back: a leader site that was set back is where it says it is.
         _standing = heard is { LeaderRevision: > 0 } item
             ? new Standing(state, reason, item.LeaderRevision, item.Item.BytesBehind, before.Since)
-            : before with { State = state, Reason = reason, IsForked = isFork };
+            : before with { State = state, Reason = reason };
         if (before.Reason != reason && reason.Length > 0)
             LogWaits(name, group.GroupId, state, reason);
     }
 
     /// <param name="Bytes">That the leader site had behind what it sent last.</param>
-    /// <param name="IsForked">The leader site's table has other changes in the same life.</param>
     /// <param name="Since">When the oldest revision was heard of that was not applied then.</param>
-    private sealed record Standing(PullState State, string Reason, long LeaderRevision, long Bytes, long Since, bool IsForked = false);
+    private sealed record Standing(PullState State, string Reason, long LeaderRevision, long Bytes, long Since);
 
     [LoggerMessage(LogLevel.Information, "Table {Table} (group {GroupId}) has got a whole state of the leader site, at revision {Revision}.")]
     private partial void LogInstalled(string table, long groupId, long revision);
