@@ -125,6 +125,8 @@ let private messages =
       "regatta.v1ext.TableHashRequest", [ "1 table bytes"; "2 revision uint64" ]
       "regatta.v1ext.TableHashResponse", [ "1 header regatta.v1.ResponseHeader"; "2 nodes repeated regatta.v1ext.NodeHash" ]
       "regatta.v1ext.NodeHash", [ "1 node_id uint64"; "2 revision uint64"; "3 hash bytes"; "4 chain_hash bytes"; "5 error string" ]
+      "regatta.v1ext.AdoptRequest", [ "1 table bytes" ]
+      "regatta.v1ext.AdoptResponse", [ "1 header regatta.v1.ResponseHeader" ]
       "regatta.v1ext.FollowingRequest", []
       "regatta.v1ext.FollowingResponse",
       [ "1 is_follower bool"; "2 leader_addresses repeated string"; "3 tables repeated regatta.v1ext.FollowedTable" ]
@@ -197,7 +199,8 @@ let private services =
       "regatta.v1ext.Site",
       [ "MoveLeader(regatta.v1ext.MoveLeaderRequest) -> regatta.v1ext.MoveLeaderResponse"
         "TableHash(regatta.v1ext.TableHashRequest) -> regatta.v1ext.TableHashResponse"
-        "Following(regatta.v1ext.FollowingRequest) -> regatta.v1ext.FollowingResponse" ]
+        "Following(regatta.v1ext.FollowingRequest) -> regatta.v1ext.FollowingResponse"
+        "Adopt(regatta.v1ext.AdoptRequest) -> regatta.v1ext.AdoptResponse" ]
       "replication.v1.Metadata", [ "Get(replication.v1.MetadataRequest) -> replication.v1.MetadataResponse" ]
       "replication.v1.Snapshot",
       [ "Stream(replication.v1.SnapshotRequest) -> stream replication.v1.SnapshotChunk"
