@@ -147,6 +147,18 @@ let private crashes =
 let private refusals =
     let nothingStaged (node: Node) = Expect.isEmpty (generationsOf node.Directory group) "nothing is promised"
 
+    /// A node that proposes an installation, which `change` makes one that cannot be carried out: it is not acknowledged, and the node stops.
+    let stops path (far: FarSite) (change: Node -> InstallCommand -> InstallCommand) (message: string) =
+        task {
+            let! node, table = begun path
+            use _ = node
+            let! install = stage node.Host group far CancellationToken.None
+            let! outcome = soonResult (table.ProposeAsync(change node install, CancellationToken.None).AsTask())
+            Expect.isNull outcome.Result "not acknowledged"
+            let! cause = soonResult node.Host.Failure
+            Expect.stringContains cause message "why"
+        }
+
     let refused (prepare: FarSite -> unit) (message: string) =
         task {
             use directory = new TemporaryDirectory()
@@ -248,18 +260,13 @@ let private refusals =
                   use directory = new TemporaryDirectory()
                   use far = farAhead ()
 
-                  do!
-                      task {
-                          let! node, table = begun directory.Path
-                          use _ = node
-                          let! install = stage node.Host group far CancellationToken.None
-                          let staged = node.Directory.Generations(group).PathOf(nameOf install)
-                          Directory.Delete(staged, true)
-                          let! outcome = soonResult (table.ProposeAsync(install, CancellationToken.None).AsTask())
-                          Expect.isNull outcome.Result "not acknowledged"
-                          let! cause = soonResult node.Host.Failure
-                          Expect.stringContains cause $"is gone from {Path.GetDirectoryName staged}" "why"
-                      }
+                  let place = Path.Combine(directory.Path, "generations", string group)
+
+                  let losing (node: Node) (install: InstallCommand) =
+                      Directory.Delete(node.Directory.Generations(group).PathOf(nameOf install), true)
+                      install
+
+                  do! stops directory.Path far losing $"is gone from {place}"
 
                   use again = new Node(directory.Path)
                   let! cause = failing (again.Start group)
@@ -272,17 +279,10 @@ let private refusals =
                   use directory = new TemporaryDirectory()
                   use far = farAhead ()
 
-                  do!
-                      task {
-                          let! node, table = begun directory.Path
-                          use _ = node
-                          let! install = stage node.Host group far CancellationToken.None
-                          let other = InstallCommand(install.Incarnation, install.Revision, ChainHash(UInt128.One), install.Files)
-                          let! outcome = soonResult (table.ProposeAsync(other, CancellationToken.None).AsTask())
-                          Expect.isNull outcome.Result "not acknowledged"
-                          let! cause = soonResult node.Host.Failure
-                          Expect.stringContains cause "should hold revision" "why"
-                      }
+                  let forging _ (install: InstallCommand) =
+                      InstallCommand(install.Incarnation, install.Revision, ChainHash(UInt128.One), install.Files)
+
+                  do! stops directory.Path far forging "should hold revision"
 
                   use opened = NodeDirectory.Open(directory.Path, NodeRole.Leader, 1L, Nullable history)
                   Expect.isNull (opened.Generations(group).Current) "it has not taken the table's place"
