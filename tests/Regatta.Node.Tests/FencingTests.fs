@@ -59,6 +59,16 @@ let private stillHere (follower: RunningNode) =
         Expect.equal value (Some "2") "what it had is there and is served"
     }
 
+/// The leader site was set back, answers again, and writes something else where the follower has its last revision.
+let private fencedBy (back: RunningNode) (relay: Relay) (follower: RunningNode) =
+    task {
+        relay.LeadTo(portOf back)
+        let! _ = untilState follower "t" State.LeaderBehind
+        let! _ = back.Put("t", "k", "other")
+        let! _ = untilState follower "t" State.Fenced
+        ()
+    }
+
 let private fencing =
     [ Nodes.test "another leader site in the place of its own, without any table, is not followed, and deletes nothing" (fun () ->
           afterwards (fun relay _ follower ->
@@ -100,10 +110,7 @@ let private fencing =
                   let! early = refusal (adopt follower)
                   Expect.equal early (StatusCode.FailedPrecondition, "the table is not fenced: there is nothing to adopt") "no reason yet"
                   use! back = Nodes.start old.Path []
-                  relay.LeadTo(portOf back)
-                  let! _ = untilState follower "t" State.LeaderBehind
-                  let! _ = back.Put("t", "k", "other")
-                  let! _ = untilState follower "t" State.Fenced
+                  do! fencedBy back relay follower
                   let! reply = adopt follower
                   Expect.equal reply.Header.Revision 2UL "what is given up"
                   // Both are at revision 2: a state has to be newer to be told from the table's own.
@@ -132,11 +139,8 @@ let private fencing =
           afterwards (fun relay old follower ->
               task {
                   use! back = Nodes.start old.Path []
-                  relay.LeadTo(portOf back)
-                  let! _ = untilState follower "t" State.LeaderBehind
-                  let! _ = back.Put("t", "k", "other")
+                  do! fencedBy back relay follower
                   let! _ = back.Put("t", "l", "on")
-                  let! _ = untilState follower "t" State.Fenced
                   relay.Close()
                   let! _ = untilState follower "t" State.LeaderUnreachable
                   let! _ = adopt follower
@@ -151,10 +155,7 @@ let private fencing =
               afterwards (fun relay old follower ->
                   task {
                       use! back = Nodes.start old.Path [ "changelog.max-count", "3" ]
-                      relay.LeadTo(portOf back)
-                      let! _ = untilState follower "t" State.LeaderBehind
-                      let! _ = back.Put("t", "k", "other")
-                      let! _ = untilState follower "t" State.Fenced
+                      do! fencedBy back relay follower
                       relay.Close()
 
                       for number in 1..20 do
@@ -181,10 +182,7 @@ let private fencing =
                   use true' = new Scratch()
                   copy old.Path true'.Path
                   let! back = Nodes.start old.Path []
-                  relay.LeadTo(portOf back)
-                  let! _ = untilState follower "t" State.LeaderBehind
-                  let! _ = back.Put("t", "k", "other")
-                  let! _ = untilState follower "t" State.Fenced
+                  do! fencedBy back relay follower
                   let! _ = adopt follower
                   relay.Close()
                   do! (back :> IAsyncDisposable).DisposeAsync()
