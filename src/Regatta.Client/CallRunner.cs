@@ -1,6 +1,8 @@
 using System.Runtime.CompilerServices;
 using Grpc.Core;
 using Regatta.Protocol.Channels;
+using Regatta.Protocol.Sessions;
+using Regatta.Protocol.V1;
 
 namespace Regatta.Client;
 
@@ -19,7 +21,7 @@ internal sealed class CallRunner(ClientOptions options) : IDisposable
         Clock = options.Clock,
     });
 
-    private readonly Metadata? _credentials = options.Token.Length > 0 ? new Metadata { { "authorization", "Bearer " + options.Token } } : null;
+    private readonly Metadata? _fixed = Fixed(options);
 
     public Task<TReply> ReadAsync<TReply>(Func<CallInvoker, CallOptions, AsyncUnaryCall<TReply>> call, CancellationToken token) =>
         UnaryAsync(call, isWrite: false, token);
@@ -38,12 +40,16 @@ internal sealed class CallRunner(ClientOptions options) : IDisposable
         {
             ChannelRoute route = _endpoints.Current;
             using CancellationTokenSource idle = CancellationTokenSource.CreateLinkedTokenSource(token);
-            using AsyncServerStreamingCall<TReply> stream = call(route.Invoker, new CallOptions(_credentials, cancellationToken: idle.Token));
+            string? seen = options.Session?.Token;
+            using AsyncServerStreamingCall<TReply> stream = call(route.Invoker, new CallOptions(Headers(seen), cancellationToken: idle.Token));
             for (bool started = false; ; started = true)
             {
-                Step step = await NextAsync(stream, idle, route, mayFailOver: !started && attempt < _endpoints.Count, token);
+                Step step = await NextAsync(stream, idle, route, seen, mayFailOver: !started && attempt < _endpoints.Count, token);
                 if (step == Step.Ended)
+                {
+                    Seen(stream.GetTrailers());
                     yield break;
+                }
                 if (step == Step.TryNext)
                     break;
                 yield return stream.ResponseStream.Current;
@@ -51,18 +57,27 @@ internal sealed class CallRunner(ClientOptions options) : IDisposable
         }
     }
 
+    /// <summary>A watch that goes on at other endpoints; see <see cref="WatchRunner"/>.</summary>
+    public IAsyncEnumerable<WatchResponse> WatchAsync(CreateWatch request, CancellationToken token) =>
+        new WatchRunner(_endpoints, options, _fixed, request).RunAsync(token);
+
     public void Dispose() => _endpoints.Dispose();
+
+    internal static bool MayMoveOn(RpcException e, bool isWrite) => BrokenCall.NeverSent(e) || (!isWrite && Failure.IsUnavailable(e));
 
     private async Task<TReply> UnaryAsync<TReply>(Func<CallInvoker, CallOptions, AsyncUnaryCall<TReply>> call, bool isWrite, CancellationToken token)
     {
-        CallOptions callOptions = new(_credentials, (options.Clock.GetUtcNow() + options.Timeout).UtcDateTime, token);
+        DateTime deadline = (options.Clock.GetUtcNow() + options.Timeout).UtcDateTime;
         for (int attempt = 1; ; attempt++)
         {
             ChannelRoute route = _endpoints.Current;
+            string? seen = options.Session?.Token;
             try
             {
-                using AsyncUnaryCall<TReply> running = call(route.Invoker, callOptions);
-                return await running;
+                using AsyncUnaryCall<TReply> running = call(route.Invoker, new CallOptions(Headers(seen), deadline, token));
+                TReply reply = await running;
+                Seen(running.GetTrailers());
+                return reply;
             }
             catch (RpcException e) when (e.StatusCode == StatusCode.Cancelled && token.IsCancellationRequested)
             {
@@ -76,9 +91,35 @@ internal sealed class CallRunner(ClientOptions options) : IDisposable
             }
             catch (RpcException e)
             {
+                Seen(e.Trailers, e, seen);
                 throw Failure.Of(e, options.Endpoints[route.Index], isWrite);
             }
         }
+    }
+
+    private static Metadata? Fixed(ClientOptions options)
+    {
+        Metadata headers = [];
+        if (options.Token.Length > 0)
+            headers.Add("authorization", "Bearer " + options.Token);
+        if (options.ForwardReads)
+            headers.Add("regatta-forward", "true");
+        return headers.Count > 0 ? headers : null;
+    }
+
+    private Metadata? Headers(string? seen)
+    {
+        if (seen is null)
+            return _fixed;
+        Metadata headers = [.. _fixed ?? [], new Metadata.Entry(SessionToken.MetadataName, seen)];
+        return headers;
+    }
+
+    /// <param name="refused">FAILED_PRECONDITION takes back what the call was refused for.</param>
+    private void Seen(Metadata trailers, RpcException? refused = null, string? sent = null)
+    {
+        if (options.Session is { } session && trailers.GetValue(SessionToken.MetadataName) is { } token)
+            session.Take(token, refused?.StatusCode == StatusCode.FailedPrecondition ? sent : null);
     }
 
     private enum Step
@@ -89,7 +130,7 @@ internal sealed class CallRunner(ClientOptions options) : IDisposable
     }
 
     private async Task<Step> NextAsync<TReply>(
-        AsyncServerStreamingCall<TReply> stream, CancellationTokenSource idle, ChannelRoute route, bool mayFailOver, CancellationToken token)
+        AsyncServerStreamingCall<TReply> stream, CancellationTokenSource idle, ChannelRoute route, string? seen, bool mayFailOver, CancellationToken token)
     {
         try
         {
@@ -114,9 +155,8 @@ internal sealed class CallRunner(ClientOptions options) : IDisposable
         }
         catch (RpcException e)
         {
+            Seen(e.Trailers, e, seen);
             throw Failure.Of(e, options.Endpoints[route.Index], isWrite: false);
         }
     }
-
-    private static bool MayMoveOn(RpcException e, bool isWrite) => BrokenCall.NeverSent(e) || (!isWrite && Failure.IsUnavailable(e));
 }

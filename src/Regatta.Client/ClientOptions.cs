@@ -18,6 +18,12 @@ public sealed record ClientOptions
     /// <summary>The largest message that is accepted, in bytes. The replies to a transaction are the largest there are.</summary>
     public int MaxReceiveBytes { get; init; } = 256 << 20;
 
+    /// <summary>The session that the KV calls belong to; null: none.</summary>
+    public Session? Session { get; init; }
+
+    /// <summary>Lets a node of a follower site that is behind the session or min_revision pass a read on to the leader site.</summary>
+    public bool ForwardReads { get; init; }
+
     /// <summary>Clock for deadlines.</summary>
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 }

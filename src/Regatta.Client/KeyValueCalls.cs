@@ -27,6 +27,12 @@ public sealed class KeyValueCalls
     public Task<DeleteRangeResponse> DeleteRangeAsync(DeleteRangeRequest request, CancellationToken token) =>
         _runner.WriteAsync((invoker, options) => new KV.KVClient(invoker).DeleteRangeAsync(request, options), token);
 
+    /// <summary>
+    /// Follows changes from a revision on: every one of the keys, in order, once, also when the watch breaks and goes on at another endpoint. Endless; what comes are events, several revisions at a time or one in several pieces, and
+    /// if they are asked for messages without events, which tell the revision up to which everything has come.
+    /// </summary>
+    public IAsyncEnumerable<WatchResponse> WatchAsync(CreateWatch request, CancellationToken token) => _runner.WatchAsync(request, token);
+
     /// <summary>A transaction that can only read is repeated at another node like any read.</summary>
     public Task<TxnResponse> TxnAsync(TxnRequest request, CancellationToken token)
     {

@@ -36,9 +36,10 @@ public interface ITableReader
     /// <param name="revision">From 0 to <see cref="Revision"/>.</param>
     ChainRead ReadChain(long revision);
 
-    /// <summary>The changelog from a revision on: the effects of each, without the keys that range deletes removed.</summary>
+    /// <summary>The changelog from a revision on: the effects of each.</summary>
     /// <param name="from">1 or more; ahead of <see cref="Revision"/> is fine.</param>
-    IChangeReader OpenChanges(long from);
+    /// <param name="withParts">Also the keys that range deletes removed, in the records that follow the one with the effects.</param>
+    IChangeReader OpenChanges(long from, bool withParts);
 }
 
 /// <param name="Revision">At this revision the key was as described.</param>

@@ -235,7 +235,7 @@ public sealed class TableStore : ITableStore, IDisposable
             : new ChainRead(false, default, Math.Min(_changelog.Floor, applied.Revision));
     }
 
-    public IChangeReader OpenChanges(long from) => new ChangelogReader(this, from, withParts: false);
+    public IChangeReader OpenChanges(long from, bool withParts) => new ChangelogReader(this, from, withParts);
 
     /// <summary>
     /// Brings everything written so far to disk, all families in one atomic step, and waits for it. Writes go on meanwhile.

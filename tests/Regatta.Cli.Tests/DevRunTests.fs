@@ -87,6 +87,22 @@ let private twoSites =
                     expectOutput [ "revision 2" ] passed
                     let! read = Run.regatta [ "kv"; "get"; "--endpoints"; follower; "greeting" ]
                     expectOutput [ "ahoy" ] read
+                    let session = [ "--session"; Path.Combine(directory, "session") ]
+
+                    // Whichever site is asked, what the file's holder has written is read.
+                    for number, (writes, reads) in List.indexed [ leader, follower; follower, leader; leader, follower ] do
+                        let! _ = Run.regatta ([ "kv"; "put"; "--endpoints"; writes; "count"; $"{number}" ] @ session)
+                        let! got = Run.regatta ([ "kv"; "get"; "--endpoints"; reads; "count" ] @ session)
+                        expectOutput [ $"{number}" ] got
+
+                    let! _ = Run.regatta [ "kv"; "put"; "--endpoints"; leader; "count"; "last" ]
+                    let! got = Run.regatta [ "kv"; "get"; "--endpoints"; follower; "--consistency"; "global"; "count" ]
+                    expectOutput [ "last" ] got
+                    File.WriteAllText(session[1], "nonsense")
+                    let! wrong = Run.regatta ([ "kv"; "get"; "--endpoints"; leader; "count" ] @ session)
+                    Expect.equal wrong.Code ExitCode.Usage "no session"
+                    Expect.stringContains wrong.Errors "is not a session: this is not a session token" "why"
+                    Expect.stringContains wrong.Errors "name another file, or remove it" "what to do"
                     let! status = Run.regatta [ "site"; "status"; "--endpoints"; follower; "-o"; "json" ]
                     Expect.equal (status.Code, status.Errors) (ExitCode.Ok, "") "it follows"
                     use rows = JsonDocument.Parse status.Output
@@ -98,7 +114,7 @@ let private twoSites =
                               if text "table" = "default" then
                                   [ text "state"; text "revision"; text "leader_revision"; text "lag"; text "node" ] ]
 
-                    Expect.equal shown [ [ "following"; "2"; "2"; "0"; "1" ] ] "the table"
+                    Expect.equal shown [ [ "following"; "6"; "6"; "0"; "1" ] ] "the table"
                     let! leads = Run.regatta [ "site"; "status"; "--endpoints"; leader ]
                     Expect.equal leads.Code ExitCode.Failed "a leader site follows nobody"
                     Expect.stringContains leads.Errors "give --endpoints of a follower site" "what to do"

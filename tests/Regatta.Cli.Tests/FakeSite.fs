@@ -37,6 +37,10 @@ type State() =
     member val Concurrency = 0 with get, set
     member val PageRows = 2 with get, set
     member val UnderWay = 0 with get, set
+    /// What a watch brings: the events of each revision, from 1 on.
+    member val Changes: WatchEvent list list = [] with get, set
+    /// How a watch ends when it has brought all; null: it does not.
+    member val Ends: WatchEnd | null = null with get, set
     /// What the nodes of the site answer to TableHash.
     member val Hashes: NodeHash list = [] with get, set
     /// What the site says of how it follows; null: it is the leader site.
@@ -138,6 +142,47 @@ type KvService(state: State) =
             for page in pages do
                 do! state.Enter("Page", (if page.Kvs.Count > 0 then page.Kvs[0].Key else ByteString.Empty))
                 do! stream.WriteAsync(page, context.CancellationToken)
+        }
+
+    /// One watch, of all keys, an event in each message. Breaks as the fault says.
+    override _.Watch(requests, stream, context) =
+        task {
+            let! _ = requests.MoveNext context.CancellationToken
+            let create = requests.Current.Create
+            state.Calls.Enqueue $"Watch {create.StartRevision} {create.SkipEvents} {create.Incarnation}"
+            let next = if create.StartRevision = 0UL then uint64 state.Changes.Length + 1UL else create.StartRevision
+
+            do!
+                stream.WriteAsync(
+                    WatchResponse(
+                        Header = ResponseHeader(Revision = next - 1UL),
+                        WatchId = create.WatchId,
+                        Created = true,
+                        HistoryId = ByteString.CopyFrom(Array.create 16 1uy),
+                        Incarnation = 7UL
+                    )
+                )
+
+            for index in int next - 1 .. state.Changes.Length - 1 do
+                let changes = state.Changes[index]
+                let skipped = if index = int next - 1 then int create.SkipEvents else 0
+
+                for at in skipped .. changes.Length - 1 do
+                    do! state.Enter("Event", changes[at].Kv.Key)
+
+                    let message =
+                        WatchResponse(
+                            Header = ResponseHeader(Revision = uint64 index + 1UL),
+                            WatchId = create.WatchId,
+                            More = (at < changes.Length - 1)
+                        )
+
+                    message.Events.Add changes[at]
+                    do! stream.WriteAsync message
+
+            if not (isNull state.Ends) then do! stream.WriteAsync(WatchResponse(WatchId = create.WatchId, End = state.Ends))
+
+            do! Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, context.CancellationToken)
         }
 
     override _.Put(request, _) =

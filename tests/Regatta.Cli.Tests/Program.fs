@@ -25,5 +25,6 @@ let main argv =
               SiteStatusTests.all
               DevTests.all
               DevRunTests.tests
-              NodeTests.all ])
+              NodeTests.all
+              WatchTests.all ])
         argv

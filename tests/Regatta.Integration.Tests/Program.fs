@@ -24,5 +24,6 @@ let main argv =
               SiteScaleTests.tests
               SiteHashTests.tests
               FollowerSiteTests.tests
-              FollowerScaleTests.tests ])
+              FollowerScaleTests.tests
+              HoppingTests.tests ])
         argv

@@ -5,6 +5,7 @@ let rows: Row list =
     ReadCalls.rows
     @ WriteCalls.rows
     @ TxnCalls.rows
+    @ WatchCalls.rows
     @ TableCalls.rows
     @ SiteCalls.rows
     @ ReplicationCalls.rows
@@ -21,6 +22,7 @@ let settings (setting: Setting) =
     | WithoutTables -> [ "tables.enabled", "false" ]
     | SmallLimits ->
         [ "limits.max-iterations", "1"
+          "limits.max-watches", "1"
           "replication.max-snapshots", "1"
           "limits.max-key-bytes", "64"
           "limits.max-value-bytes", "4096"

@@ -12,7 +12,7 @@ type Setting =
     | WithToken
     /// tables.enabled is false.
     | WithoutTables
-    /// limits.max-iterations and replication.max-snapshots are 1 and the limits of keys, values and pages are small.
+    /// limits.max-iterations, limits.max-watches and replication.max-snapshots are 1 and the limits of keys, values and pages are small.
     | SmallLimits
     /// changelog.max-count is 1, and the changelog of `t` has been cut.
     | ShortChangelog

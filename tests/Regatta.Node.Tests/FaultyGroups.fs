@@ -45,7 +45,7 @@ module private Endless =
             member _.Revision = inner.Revision
             member _.Get(key, withValue) = inner.Get(key, withValue)
             member _.ReadChain revision = inner.ReadChain revision
-            member _.OpenChanges from = inner.OpenChanges from
+            member _.OpenChanges(from, withParts) = inner.OpenChanges(from, withParts)
             member _.OpenView() = view (inner.OpenView()) }
 
     let moment (opening: ValueTask<ExactView | null>) : Task<ExactView | null> =

@@ -28,6 +28,8 @@ let main argv =
               ReplicationHistoryTests.tests
               FollowerTests.tests
               FollowerStateTests.tests
+              SessionTests.tests
+              WatchTests.tests
               FencingTests.tests
               GoLeaderTests.tests
               GoFencingTests.tests ]

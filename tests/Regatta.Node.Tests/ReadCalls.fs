@@ -4,6 +4,7 @@ module Regatta.Node.Tests.ReadCalls
 open System
 open System.Threading.Tasks
 open Grpc.Core
+open Regatta.Protocol.Sessions
 open Regatta.Protocol.V1
 open Regatta.Raft
 open Regatta.Node.Tests.CallRow
@@ -113,13 +114,99 @@ let private reads call (send: RangeRequest -> RunningNode -> Task) =
       damaged call (send (RangeRequest(Table = t, Key = a)))
       failed call (send (RangeRequest(Table = t, Key = a))) ]
 
+/// With a token of a session, and other metadata.
+let private inSession (metadata: (string * (RunningNode -> string)) list) (request: RangeRequest) (node: RunningNode) =
+    let headers = Grpc.Core.Metadata()
+
+    for name, text in metadata do
+        headers.Add(name, text node)
+
+    node.Clients.Kv.RangeAsync(request, headers).ResponseAsync :> Task
+
+/// A token that has seen the table `t`, or `table`, in a life that is later by so much.
+let private token (table: string) later revision (node: RunningNode) =
+    let life = (node.Node.Served.Snapshot.Find "t" |> nonNull).Incarnation
+    let seen = SeenTable(life.History, life.Number + later, revision)
+    SessionToken.Empty.With(ReadOnlySpan((Bytes.text table).ToByteArray()), &seen).ToString()
+
+/// A token of a session that has seen so many tables that there is no room for more.
+let private full (node: RunningNode) =
+    let life = (node.Node.Served.Snapshot.Find "t" |> nonNull).Incarnation
+    let seen = SeenTable(life.History, 1_000_000L, 1_000_000_000L)
+    let mutable all = SessionToken.Empty
+    let mutable tables = 0
+
+    while all.HasRoomFor(life.History, ReadOnlySpan((Bytes.text $"{tables}").ToByteArray())) do
+        all <- all.With(ReadOnlySpan((Bytes.text $"{tables}").ToByteArray()), &seen)
+        tables <- tables + 1
+
+    all.ToString()
+
+let private sessions =
+    let read = RangeRequest(Table = t, Key = a)
+
+    [ row
+          "any call of KV"
+          Plain
+          "`regatta-session` is no session token"
+          invalid
+          "regatta-session is not a session token: it is not base64url; send what the trailer of that name has brought, as it is"
+          (inSession [ "regatta-session", (fun _ -> "no token") ] read)
+      row
+          "any call of KV"
+          Plain
+          "`regatta-session` is of another version"
+          invalid
+          "regatta-session is not a session token: its version is 2, and this node reads version 1; send what the trailer of that name has brought, as it is"
+          (inSession [ "regatta-session", (fun _ -> "Ag") ] read)
+      row
+          "any call of KV"
+          Plain
+          "the session's token has no room for one more table"
+          StatusCode.FailedPrecondition
+          "the session has seen ... tables, and its token has no room for more; begin another one, or use a session for each purpose"
+          (inSession [ "regatta-session", full ] read)
+      row
+          "any call of KV"
+          Plain
+          "the session has seen an earlier table of that name"
+          StatusCode.FailedPrecondition
+          "the table that the session has seen was deleted, and another one made under its name; the trailer regatta-session of this reply has a token to go on with"
+          (inSession [ "regatta-session", token "t" -1L 5L ] read)
+      row
+          "any call of KV"
+          Plain
+          "the session has seen the table at another leader site"
+          StatusCode.FailedPrecondition
+          "the session has seen the table in the history ..., and here it has the history ...: another leader site, or one that was made anew; the trailer regatta-session of this reply has a token to go on with"
+          (inSession
+              [ "regatta-session",
+                (fun _ ->
+                    let seen = SeenTable(Guid.NewGuid(), 1L, 1L)
+                    SessionToken.Empty.With(ReadOnlySpan(t.ToByteArray()), &seen).ToString()) ]
+              read)
+      row
+          "any call of KV"
+          ShortDeadline
+          "the session has seen a later table of that name, and this node does not get to know of it within the deadline"
+          StatusCode.Unavailable
+          "the session has seen a newer table of that name than this node knows of; it did not come within the deadline"
+          (inSession [ "regatta-session", token "t" 1000L 5L ] read)
+      row
+          "any call of KV"
+          ShortDeadline
+          "a read, and this node does not reach what the session has seen within the deadline"
+          StatusCode.Unavailable
+          "this node has revision ... of the table, and min_revision or the session asks for 1000000; it did not come within the deadline"
+          (inSession [ "regatta-session", token "t" 0L 1000000L ] read) ]
+
 let private deadlines =
     [ row
           "Range"
           ShortDeadline
           "`min_revision` is not reached within the deadline"
           StatusCode.Unavailable
-          "this node has revision ... of the table, min_revision asks for 1000000; it did not come within the deadline"
+          "this node has revision ... of the table, and min_revision or the session asks for 1000000; it did not come within the deadline"
           (range (RangeRequest(Table = t, Key = a, MinRevision = 1000000UL)))
       row
           "Range"
@@ -143,4 +230,4 @@ let private deadlines =
                   do! iterate (RangeRequest(Table = t, Key = a)) node
               }) ]
 
-let rows: Row list = reads "Range" range @ reads "IterateRange" iterate @ deadlines
+let rows: Row list = reads "Range" range @ reads "IterateRange" iterate @ deadlines @ sessions

@@ -44,6 +44,20 @@ let rows: Row list =
       row
           "Txn"
           Plain
+          "`consistency` is no value of the enum"
+          invalid
+          "consistency must be LOCAL (0), SITE (1) or GLOBAL (2)"
+          (txn (TxnRequest(Table = t, Consistency = enum<Consistency> 3)))
+      row
+          "Txn"
+          Plain
+          "`min_revision` is above 2^63-1"
+          invalid
+          "min_revision is greater than any revision can be"
+          (txn (TxnRequest(Table = t, MinRevision = System.UInt64.MaxValue)))
+      row
+          "Txn"
+          Plain
           "10,001 operations in one branch"
           invalid
           "a transaction has 10001 compares or operations in one list, 10000 are allowed"

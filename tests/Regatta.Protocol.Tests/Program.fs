@@ -6,5 +6,12 @@ open Regatta.Testing
 [<EntryPoint>]
 let main argv =
     TestEntry.run
-        (testList "protocol" [ WireNumbers.tests; Messages.tests; Encodings.tests; DamagedEncodings.tests; EncodingsOverGrpc.tests ])
+        (testList
+            "protocol"
+            [ WireNumbers.tests
+              Messages.tests
+              SessionTokens.tests
+              Encodings.tests
+              DamagedEncodings.tests
+              EncodingsOverGrpc.tests ])
         argv

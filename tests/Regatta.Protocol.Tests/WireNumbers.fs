@@ -75,8 +75,33 @@ let private messages =
       [ "1 table bytes"
         "2 compare repeated mvcc.v1.Compare"
         "3 success repeated mvcc.v1.RequestOp"
-        "4 failure repeated mvcc.v1.RequestOp" ]
+        "4 failure repeated mvcc.v1.RequestOp"
+        "100 consistency optional regatta.v1.Consistency"
+        "101 min_revision uint64" ]
       "regatta.v1.TxnResponse", [ "1 header regatta.v1.ResponseHeader"; "2 succeeded bool"; "3 responses repeated mvcc.v1.ResponseOp" ]
+      "regatta.v1.WatchRequest",
+      [ "1 create oneof request regatta.v1.CreateWatch"; "2 cancel oneof request int64"; "3 progress oneof request int64" ]
+      "regatta.v1.CreateWatch",
+      [ "1 watch_id int64"
+        "2 table bytes"
+        "3 key bytes"
+        "4 range_end bytes"
+        "5 start_revision uint64"
+        "6 skip_events uint64"
+        "7 history_id bytes"
+        "8 incarnation uint64"
+        "9 progress bool" ]
+      "regatta.v1.WatchResponse",
+      [ "1 header regatta.v1.ResponseHeader"
+        "2 watch_id int64"
+        "3 created bool"
+        "4 events repeated regatta.v1.WatchEvent"
+        "5 more bool"
+        "6 end regatta.v1.WatchEnd"
+        "7 history_id bytes"
+        "8 incarnation uint64" ]
+      "regatta.v1.WatchEvent", [ "1 type regatta.v1.WatchEvent.Type"; "2 kv mvcc.v1.KeyValue" ]
+      "regatta.v1.WatchEnd", [ "1 code int32"; "2 reason string"; "3 oldest_revision uint64" ]
       "regatta.v1.MemberListRequest", []
       "regatta.v1.MemberListResponse", [ "1 cluster string"; "2 members repeated regatta.v1.Member" ]
       "regatta.v1.Member", [ "1 id string"; "2 name string"; "3 peerURLs repeated string"; "4 clientURLs repeated string" ]
@@ -166,7 +191,8 @@ let private messages =
       "maintenance.v1.ResetResponse", [] ]
 
 let private enums =
-    [ "regatta.v1.Following.State",
+    [ "regatta.v1.WatchEvent.Type", [ "0 PUT"; "1 DELETE" ]
+      "regatta.v1.Following.State",
       [ "0 ELSEWHERE"
         "1 FOLLOWING"
         "2 CATCHING_UP"
@@ -188,7 +214,8 @@ let private services =
         "IterateRange(regatta.v1.RangeRequest) -> stream regatta.v1.RangeResponse"
         "Put(regatta.v1.PutRequest) -> regatta.v1.PutResponse"
         "DeleteRange(regatta.v1.DeleteRangeRequest) -> regatta.v1.DeleteRangeResponse"
-        "Txn(regatta.v1.TxnRequest) -> regatta.v1.TxnResponse" ]
+        "Txn(regatta.v1.TxnRequest) -> regatta.v1.TxnResponse"
+        "Watch(stream regatta.v1.WatchRequest) -> stream regatta.v1.WatchResponse" ]
       "regatta.v1.Cluster",
       [ "MemberList(regatta.v1.MemberListRequest) -> regatta.v1.MemberListResponse"
         "Status(regatta.v1.StatusRequest) -> regatta.v1.StatusResponse" ]

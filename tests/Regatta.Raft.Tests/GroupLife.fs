@@ -49,7 +49,7 @@ type private Guarded(inner: MemoryTableStore, failure: unit -> exn option, writt
         member _.Get(key, withValue) = store.Get(key, withValue)
         member _.OpenView() = store.OpenView()
         member _.ReadChain revision = store.ReadChain revision
-        member _.OpenChanges from = store.OpenChanges from
+        member _.OpenChanges(from, withParts) = store.OpenChanges(from, withParts)
 
 type MemoryState(disk: Disk) =
     let store = MemoryTableStore incarnation

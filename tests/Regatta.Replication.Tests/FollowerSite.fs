@@ -295,7 +295,7 @@ and [<Sealed>] FollowerNode(scene: Scene, site: FollowerSite, id: int64, state: 
         member _.Revision = state.Reader.Revision
         member _.Get(key, withValue) = state.Reader.Get(key, withValue)
         member _.OpenView() = state.Reader.OpenView()
-        member _.OpenChanges from = state.Reader.OpenChanges from
+        member _.OpenChanges(from, withParts) = state.Reader.OpenChanges(from, withParts)
         member node.ReadChain revision = if isClosed then raise (ObjectDisposedException(string node)) else state.Reader.ReadChain revision
 
     interface ITableGroup with

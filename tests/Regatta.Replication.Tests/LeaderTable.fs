@@ -34,6 +34,9 @@ type LeaderTable private (scene: Scene, life: Core.Incarnation, start: (Spec.Sta
     member _.Life = life
     member _.Revision = reader.Revision
 
+    /// Happens after each read of the changelog, before its reader gets on.
+    member val AfterRead: unit -> unit = ignore with get, set
+
     /// The first revision that is still in the changelog.
     member val Oldest = 1L with get, set
 
@@ -85,8 +88,8 @@ type LeaderTable private (scene: Scene, life: Core.Incarnation, start: (Spec.Sta
             else
                 reader.ReadChain revision
 
-        member table.OpenChanges from =
-            let changes = reader.OpenChanges from
+        member table.OpenChanges(from, withParts) =
+            let changes = reader.OpenChanges(from, withParts)
             let next = ref from
 
             { new Core.IChangeReader with
@@ -102,6 +105,7 @@ type LeaderTable private (scene: Scene, life: Core.Incarnation, start: (Spec.Sta
                         | :? Core.ChangelogRead.Records as records -> next.Value <- records.Items[records.Items.Length - 1].Revision + 1L
                         | _ -> ()
 
+                        table.AfterRead()
                         read }
 
     interface ITableGroup with

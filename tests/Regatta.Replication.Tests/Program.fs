@@ -6,5 +6,9 @@ open Regatta.Testing
 [<EntryPoint>]
 let main argv =
     TestEntry.run
-        (testList "Replication" [ Regatta.Replication.Tests.PullTests.tests; Regatta.Replication.Tests.SimulationTests.tests ])
+        (testList
+            "Replication"
+            [ Regatta.Replication.Tests.PullTests.tests
+              Regatta.Replication.Tests.SimulationTests.tests
+              Regatta.Replication.Tests.WatchTests.tests ])
         argv

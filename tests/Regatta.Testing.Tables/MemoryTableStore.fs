@@ -145,20 +145,18 @@ type MemoryTableStore(incarnation: Incarnation) =
 
             ChainRead(true, chain, min 1L seen.Applied.Revision)
 
-        member _.OpenChanges from =
-            let next = ref from
+        member _.OpenChanges(from, withParts) =
+            let next = ref (struct (from, 0))
 
             { new IChangeReader with
                 member _.BytesLeft =
-                    state.Changes
-                    |> Map.toSeq
-                    |> Seq.sumBy (fun (struct (revision, _), record) -> if revision >= next.Value then int64 record.Length else 0L)
+                    state.Changes |> Map.toSeq |> Seq.sumBy (fun (at, record) -> if at >= next.Value then int64 record.Length else 0L)
 
                 member _.Read maxBytes =
                     let records =
                         state.Changes
                         |> Map.toSeq
-                        |> Seq.filter (fun (struct (revision, part), _) -> revision >= next.Value && part = 0)
+                        |> Seq.filter (fun (struct (_, part) as at, _) -> at >= next.Value && (part = 0 || withParts))
                         |> Seq.map (fun (struct (revision, part), record) -> StoredChange(revision, part, ReadOnlyMemory record))
                         |> Seq.scan (fun (bytes, _) record -> bytes + record.Record.Length, ValueSome record) (0, ValueNone)
                         |> Seq.choose (fun (bytes, record) ->
@@ -171,5 +169,6 @@ type MemoryTableStore(incarnation: Incarnation) =
                     if Array.isEmpty records then
                         ChangelogRead.CaughtUp() :> ChangelogRead
                     else
-                        next.Value <- (Array.last records).Revision + 1L
+                        let last = Array.last records
+                        next.Value <- struct (last.Revision, last.Part + 1)
                         ChangelogRead.Records(ImmutableCollectionsMarshal.AsImmutableArray records) }

@@ -52,6 +52,13 @@ internal sealed class CommonOptions(Surroundings surroundings)
 
     public Option<string?> Output { get; } = MakeOutput();
 
+    /// <summary>For the commands that make one call.</summary>
+    public Option<string?> Session { get; } = new("--session")
+    {
+        Description = "See everything that commands with this file have seen or written before, at whichever node of whichever site; the file is made if it is not there. One command at a time.",
+        HelpName = "FILE",
+    };
+
     public void AddConnection(Command command)
     {
         command.Add(Endpoints);
@@ -61,7 +68,8 @@ internal sealed class CommonOptions(Surroundings surroundings)
 
     /// <summary>A client for the parsed options.</summary>
     /// <exception cref="CommandException">An option's value is wrong.</exception>
-    public RegattaClient Connect(ParseResult parsed)
+    /// <param name="forwardReads">As in <see cref="ClientOptions"/>.</param>
+    public RegattaClient Connect(ParseResult parsed, bool forwardReads = false)
     {
         List<Endpoint> endpoints = [];
         foreach (string text in parsed.GetValue(Endpoints)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
@@ -79,6 +87,8 @@ internal sealed class CommonOptions(Surroundings surroundings)
             Endpoints = endpoints,
             Timeout = timeout,
             Token = parsed.GetValue(Token) ?? "",
+            Session = parsed.GetValue(Session) is { } file ? SessionFile.Open(file) : null,
+            ForwardReads = forwardReads,
             Clock = surroundings.Clock,
         });
     }

@@ -14,6 +14,7 @@ internal static class KvCommands
             KvPutCommand.Create(common, surroundings),
             KvDelCommand.Create(common, surroundings),
             KvTxnCommand.Create(common, surroundings),
+            KvWatchCommand.Create(common, surroundings),
             KvLoadCommand.Create(common, surroundings),
             KvDumpCommand.Create(common, surroundings),
         };

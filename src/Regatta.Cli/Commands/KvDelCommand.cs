@@ -20,6 +20,7 @@ internal static class KvDelCommand
         Option<bool> count = new("--count") { Description = "Print how many keys were deleted." };
         Option<bool> escaped = BytesArgument.MakeEscapedOption();
         Command command = new("del", "Delete a key or a range of keys. Deleting nothing is no error.") { key, end, prefix, previous, count, escaped };
+        command.Add(common.Session);
         command.SetAction(async (parsed, token) =>
         {
             KeySelection keys = KeySelection.Of(parsed, key, end, prefix, escaped);

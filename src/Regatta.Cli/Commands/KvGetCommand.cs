@@ -20,21 +20,23 @@ internal static class KvGetCommand
         Command command = new("get",
             "Print the value of a key; with RANGE_END or --prefix, keys and values. Exit code 3 if there is nothing.") { key, end, prefix, escaped };
         reading.AddTo(command);
+        command.Add(common.Session);
         command.SetAction((parsed, token) =>
         {
             KeySelection keys = KeySelection.Of(parsed, key, end, prefix, escaped);
             RangeRequest request = reading.Request(parsed, parsed.GetValue(common.Table)!, keys);
-            return RunAsync(parsed, common, surroundings, request, reading.View(parsed), token);
+            return RunAsync(parsed, common, surroundings, request, reading, token);
         });
         return command;
     }
 
     private static async Task<int> RunAsync(
-        ParseResult parsed, CommonOptions common, Surroundings surroundings, RangeRequest request, KeyValueView view, CancellationToken token)
+        ParseResult parsed, CommonOptions common, Surroundings surroundings, RangeRequest request, ReadOptions reading, CancellationToken token)
     {
+        KeyValueView view = reading.View(parsed);
         OutputFormat format = common.Format(parsed, OutputFormat.Simple);
         OutputSink output = new(surroundings.Output);
-        using RegattaClient client = common.Connect(parsed);
+        using RegattaClient client = common.Connect(parsed, reading.Forwards(parsed));
         if (format == OutputFormat.Simple && request.RangeEnd.IsEmpty && !view.KeysOnly && !view.CountOnly)
             return await PrintValueAsync(client, request, output, surroundings, token);
         long found = await RangeReading.PrintAsync(client, request, new KeyValuePrinter(output, format, view), token);

@@ -19,6 +19,7 @@ internal static class KvPutCommand
         Option<bool> literal = new("--literal") { Description = "VALUE is the value, even if it is - or begins with @." };
         Option<bool> escaped = BytesArgument.MakeEscapedOption();
         Command command = new("put", "Write a key.") { key, value, previous, literal, escaped };
+        command.Add(common.Session);
         command.SetAction(async (parsed, token) =>
         {
             ByteString bytes = await ValueAsync(parsed.GetValue(value)!, parsed.GetValue(literal), parsed.GetValue(escaped), surroundings, token);

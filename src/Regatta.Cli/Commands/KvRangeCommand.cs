@@ -21,11 +21,12 @@ internal static class KvRangeCommand
             start, end, prefix, from, all, escaped,
         };
         reading.AddTo(command);
+        command.Add(common.Session);
         command.SetAction((parsed, token) =>
         {
             KeySelection keys = Selection(
                 parsed.GetValue(start), parsed.GetValue(end), parsed.GetValue(prefix), parsed.GetValue(from), parsed.GetValue(all), parsed.GetValue(escaped));
-            return RunAsync(parsed, common, surroundings, reading.Request(parsed, parsed.GetValue(common.Table)!, keys), reading.View(parsed), token);
+            return RunAsync(parsed, common, surroundings, reading.Request(parsed, parsed.GetValue(common.Table)!, keys), reading, token);
         });
         return command;
     }
@@ -46,9 +47,10 @@ internal static class KvRangeCommand
         key.IsEmpty ? throw CommandException.Usage($"{what} is empty", "to begin with the first key, use --all") : key;
 
     private static async Task<int> RunAsync(
-        ParseResult parsed, CommonOptions common, Surroundings surroundings, RangeRequest request, KeyValueView view, CancellationToken token)
+        ParseResult parsed, CommonOptions common, Surroundings surroundings, RangeRequest request, ReadOptions reading, CancellationToken token)
     {
-        using RegattaClient client = common.Connect(parsed);
+        KeyValueView view = reading.View(parsed);
+        using RegattaClient client = common.Connect(parsed, reading.Forwards(parsed));
         OutputSink output = new(surroundings.Output);
         await RangeReading.PrintAsync(client, request, new KeyValuePrinter(output, common.Format(parsed, OutputFormat.Simple), view), token);
         return ExitCode.Ok;

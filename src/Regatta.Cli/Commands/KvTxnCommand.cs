@@ -31,6 +31,7 @@ internal static class KvTxnCommand
         };
         Command command = new("txn",
             "Run a transaction: if all compares hold the success operations, else the failure operations, all at one revision.") { file };
+        command.Add(common.Session);
         command.SetAction(async (parsed, token) =>
         {
             TxnRequest request = TxnText.Parse(await ReadAsync(parsed.GetValue(file)!, surroundings, token), parsed.GetValue(common.Table)!);

@@ -16,6 +16,18 @@ internal sealed class ReadOptions
         Description = "See every write that was acknowledged before, by whichever node. Without it the node answers from its own state.",
     };
 
+    private readonly Option<string> _consistency = new("--consistency")
+    {
+        Description = "How recent: local (this node's state), site (every write that is acknowledged in this site, as --linearizable) or global (every acknowledged write: a follower site asks the leader site).",
+        HelpName = "local|site|global",
+        DefaultValueFactory = _ => "local",
+    };
+
+    private readonly Option<bool> _forward = new("--forward")
+    {
+        Description = "A node of a follower site that is behind --session or --min-revision passes the read on to the leader site, after a moment.",
+    };
+
     private readonly Option<ulong> _minRevision = new("--min-revision")
     {
         Description = "Answer only when the node has reached this table revision; wait for it until the time-out.",
@@ -32,14 +44,19 @@ internal sealed class ReadOptions
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[_limit, _keysOnly, _countOnly, _linearizable, _minRevision, .. _bounds])
+        _consistency.AcceptOnlyFromAmong("local", "site", "global");
+        foreach (Option option in (Option[])[_limit, _keysOnly, _countOnly, _linearizable, _consistency, _minRevision, _forward, .. _bounds])
             command.Add(option);
         command.Validators.Add(result =>
         {
             if (result.GetValue(_keysOnly) && result.GetValue(_countOnly))
                 result.AddError("--keys-only and --count-only exclude each other");
+            if (result.GetValue(_linearizable) && result.GetValue(_consistency) == "local" && result.GetResult(_consistency) is { Implicit: false })
+                result.AddError("--linearizable and --consistency local exclude each other");
         });
     }
+
+    public bool Forwards(ParseResult parsed) => parsed.GetValue(_forward);
 
     public KeyValueView View(ParseResult parsed) => new(parsed.GetValue(_keysOnly), parsed.GetValue(_countOnly));
 
@@ -52,11 +69,19 @@ internal sealed class ReadOptions
         KeysOnly = parsed.GetValue(_keysOnly),
         CountOnly = parsed.GetValue(_countOnly),
         Linearizable = parsed.GetValue(_linearizable),
+        Consistency = ConsistencyOf(parsed.GetValue(_consistency)!),
         MinRevision = parsed.GetValue(_minRevision),
         MinModRevision = parsed.GetValue(_bounds[0]),
         MaxModRevision = parsed.GetValue(_bounds[1]),
         MinCreateRevision = parsed.GetValue(_bounds[2]),
         MaxCreateRevision = parsed.GetValue(_bounds[3]),
+    };
+
+    private static Consistency ConsistencyOf(string text) => text switch
+    {
+        "site" => Consistency.Site,
+        "global" => Consistency.Global,
+        _ => Consistency.Local,
     };
 
     private static Option<long> Bound(string name, string description) => new(name) { Description = description, HelpName = "REVISION" };

@@ -3,7 +3,7 @@ using System.IO.Hashing;
 namespace Regatta.Core;
 
 /// <summary>Keys as dictionary keys, looked up by span without a copy.</summary>
-internal sealed class KeyComparer : IEqualityComparer<ReadOnlyMemory<byte>>, IAlternateEqualityComparer<ReadOnlySpan<byte>, ReadOnlyMemory<byte>>
+public sealed class KeyComparer : IEqualityComparer<ReadOnlyMemory<byte>>, IAlternateEqualityComparer<ReadOnlySpan<byte>, ReadOnlyMemory<byte>>
 {
     public static readonly KeyComparer Instance = new();
 

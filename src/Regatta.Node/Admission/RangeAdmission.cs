@@ -47,13 +47,19 @@ internal static class RangeAdmission
         request.MinCreateRevision,
         request.MaxCreateRevision);
 
+    /// <summary>What Txn has of these fields, too.</summary>
+    public static Rejection? CheckFreshness(Consistency consistency, ulong minRevision)
+    {
+        if (consistency is < Consistency.Local or > Consistency.Global)
+            return UnknownConsistency;
+        return minRevision > long.MaxValue ? RevisionTooGreat : null;
+    }
+
     // Fields that the Go project does not have or does not serve.
     private static Rejection? CheckOwnFields(RangeRequest request)
     {
         if (request.MinModRevision < 0 || request.MaxModRevision < 0 || request.MinCreateRevision < 0 || request.MaxCreateRevision < 0)
             return NegativeFilter;
-        if (request.Consistency is < Consistency.Local or > Consistency.Global)
-            return UnknownConsistency;
-        return request.MinRevision > long.MaxValue ? RevisionTooGreat : null;
+        return CheckFreshness(request.Consistency, request.MinRevision);
     }
 }

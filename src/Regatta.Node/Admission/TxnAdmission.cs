@@ -17,12 +17,19 @@ internal static class TxnAdmission
     /// <exception cref="RpcException">INVALID_ARGUMENT or FAILED_PRECONDITION.</exception>
     public static TxnCommand Command(TxnRequest request, Limits limits)
     {
+        if (RangeAdmission.CheckFreshness(request.Consistency, request.MinRevision) is { } rejection)
+            throw rejection.ToException();
         TxnCommand command = new(
             CompareAdmission.Compares(request.Compare), Operations(request.Success, "success"), Operations(request.Failure, "failure"));
         if (CommandValidation.CheckLimits(command, limits) is { } violation)
             throw Violations.ToException(violation, Locate(command, limits, violation));
         return command;
     }
+
+    /// <summary>Neither branch can write. An operation that is none counts as one that can: it is refused later.</summary>
+    public static bool IsReadOnly(TxnRequest request) => request.Success.All(IsRead) && request.Failure.All(IsRead);
+
+    private static bool IsRead(RequestOp operation) => operation.RequestCase == RequestOp.RequestOneofCase.RequestRange;
 
     private static ImmutableArray<TxnOp> Operations(RepeatedField<RequestOp> operations, string branch)
     {

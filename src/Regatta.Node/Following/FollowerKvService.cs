@@ -1,41 +1,66 @@
 using Grpc.Core;
-using Regatta.Protocol.Mvcc;
 using Regatta.Protocol.V1;
 
 namespace Regatta.Node;
 
-/// <summary>The KV calls at a follower site: reads here, writes at the leader site.</summary>
-internal sealed class FollowerKvService(PointReads points, RangeReads ranges, Iterations iterations, Transactions transactions, ForwardedWrites writes)
-    : ReadKvService(points, ranges, iterations)
+/// <summary>The KV calls at a follower site: writes go to the leader site, and so do reads that are to see everything, or more than is here if their client allows it; the others are answered here.</summary>
+internal sealed class FollowerKvService(
+    PointReads points, RangeReads ranges, Iterations iterations, Watches watches, Transactions transactions, Forwarding forwarding, GlobalReads globals, ForwardedWrites writes)
+    : ReadKvService(points, ranges, iterations, watches)
 {
     private static readonly Rejection NotYet = new(
-        StatusCode.Unimplemented, "a follower site does not know yet how stale it is, so it can answer neither GLOBAL nor max_staleness_ms; ask a node of the leader site, or use min_revision");
+        StatusCode.Unimplemented, "a follower site does not know yet how stale it is, so it cannot answer max_staleness_ms; use consistency GLOBAL, a session or min_revision");
 
     public override Task<RangeResponse> Range(RangeRequest request, ServerCallContext context)
     {
-        ThrowUnlessHere(request);
-        return base.Range(request, context);
+        ThrowOnStaleness(request);
+        if (request.Consistency == Consistency.Global)
+            return globals.RangeAsync(request, context);
+        return Forwarding.IsAsked(context) ? HereOrForwardAsync(request, context) : base.Range(request, context);
     }
 
     public override Task IterateRange(RangeRequest request, IServerStreamWriter<RangeResponse> responseStream, ServerCallContext context)
     {
-        ThrowUnlessHere(request);
-        return base.IterateRange(request, responseStream, context);
+        ThrowOnStaleness(request);
+        if (request.Consistency == Consistency.Global)
+            return globals.IterateAsync(request, responseStream, context);
+        return Forwarding.IsAsked(context) ? HereOrForwardAsync(request, responseStream, context) : base.IterateRange(request, responseStream, context);
     }
 
     public override Task<PutResponse> Put(PutRequest request, ServerCallContext context) => writes.PutAsync(request, context);
 
     public override Task<DeleteRangeResponse> DeleteRange(DeleteRangeRequest request, ServerCallContext context) => writes.DeleteAsync(request, context);
 
-    public override Task<TxnResponse> Txn(TxnRequest request, ServerCallContext context) => request.Success.Concat(request.Failure).All(IsRead)
-        ? transactions.RunAsync(request, context)
-        : writes.TxnAsync(request, context);
-
-    private static void ThrowUnlessHere(RangeRequest request)
+    public override Task<TxnResponse> Txn(TxnRequest request, ServerCallContext context)
     {
-        if (request.Consistency == Consistency.Global || request.MaxStalenessMs > 0)
+        if (!TxnAdmission.IsReadOnly(request))
+            return writes.TxnAsync(request, context);
+        if (request.Consistency == Consistency.Global)
+            return globals.TxnAsync(request, context);
+        return Forwarding.IsAsked(context) ? HereOrForwardAsync(request, context) : transactions.RunAsync(request, context);
+    }
+
+    private static void ThrowOnStaleness(RangeRequest request)
+    {
+        if (request.MaxStalenessMs > 0)
             throw NotYet.ToException();
     }
 
-    private static bool IsRead(RequestOp operation) => operation.RequestCase == RequestOp.RequestOneofCase.RequestRange;
+    private async Task<RangeResponse> HereOrForwardAsync(RangeRequest request, ServerCallContext context) =>
+        await forwarding.IsHereAsync(request.Table, request.MinRevision, context.CancellationToken)
+            ? await base.Range(request, context)
+            : await globals.RangeAsync(request, context);
+
+    private async Task HereOrForwardAsync(RangeRequest request, IServerStreamWriter<RangeResponse> replies, ServerCallContext context)
+    {
+        if (await forwarding.IsHereAsync(request.Table, request.MinRevision, context.CancellationToken))
+            await base.IterateRange(request, replies, context);
+        else
+            await globals.IterateAsync(request, replies, context);
+    }
+
+    private async Task<TxnResponse> HereOrForwardAsync(TxnRequest request, ServerCallContext context) =>
+        await forwarding.IsHereAsync(request.Table, request.MinRevision, context.CancellationToken)
+            ? await transactions.RunAsync(request, context)
+            : await globals.TxnAsync(request, context);
 }

@@ -1,8 +1,6 @@
 using Google.Protobuf;
 using Grpc.Core;
-using Regatta.Protocol.Channels;
 using Regatta.Protocol.V1;
-using Regatta.Replication;
 
 namespace Regatta.Node;
 
@@ -10,8 +8,8 @@ namespace Regatta.Node;
 /// Writes at a follower site: passed on to the leader site as they are, and answered when this node has what was written, so that who wrote it reads it here. Nothing is kept for later:
 /// without the leader site a write fails at once, and one whose fate is not known says so and is not repeated.
 /// </summary>
-/// <param name="isUnderGo">The leader site is one of the Go project: its groups have other numbers, and its UNAVAILABLE says nothing of what became of a write.</param>
-internal sealed class ForwardedWrites(ServedTables tables, TableReconciler reconciler, ChannelSet leader, bool isUnderGo, CallDeadlines deadlines)
+/// <param name="isUnderGo">The leader site is one of the Go project: its groups have other numbers.</param>
+internal sealed class ForwardedWrites(ServedTables tables, TableReconciler reconciler, LeaderKv leader, bool isUnderGo, CallDeadlines deadlines)
 {
     public Task<PutResponse> PutAsync(PutRequest request, ServerCallContext context) =>
         RunAsync(request.Table, (client, options) => client.PutAsync(request, options), static reply => reply.Header, context);
@@ -30,47 +28,9 @@ internal sealed class ForwardedWrites(ServedTables tables, TableReconciler recon
         if (NeverHere(table) is { } never)
             throw never.ToException();
         using CallDeadline deadline = deadlines.Start(context);
-        TReply reply = await ForwardAsync(call, context.Deadline, deadline);
+        TReply reply = await leader.WriteAsync(call, context.Deadline, deadline);
         await HereAsync(table, header(reply), deadline);
         return reply;
-    }
-
-    private async Task<TReply> ForwardAsync<TReply>(
-        Func<KV.KVClient, CallOptions, AsyncUnaryCall<TReply>> call, DateTime until, CallDeadline deadline)
-    {
-        CallOptions options = new(deadline: until == DateTime.MaxValue ? null : until, cancellationToken: deadline.Token);
-        for (int attempt = 1; ; attempt++)
-        {
-            ChannelRoute route = leader.Current;
-            try
-            {
-                return await call(new KV.KVClient(route.Invoker), options);
-            }
-            catch (RpcException e) when (IsUndone(e) && attempt < leader.Count && !deadline.Token.IsCancellationRequested)
-            {
-                leader.Leave(route);
-            }
-            catch (RpcException e)
-            {
-                if (e.StatusCode == StatusCode.Unavailable || BrokenCall.NeverSent(e) || BrokenCall.Broke(e))
-                    leader.Leave(route);
-                throw Failed(e, route, deadline);
-            }
-        }
-    }
-
-    /// <summary>Nothing has happened. Our nodes never say UNAVAILABLE of a write whose fate they do not know.</summary>
-    private bool IsUndone(RpcException e) => BrokenCall.NeverSent(e) || (!isUnderGo && e.StatusCode == StatusCode.Unavailable && !BrokenCall.Broke(e));
-
-    private static RpcException Failed(RpcException e, ChannelRoute route, CallDeadline deadline)
-    {
-        if (BrokenCall.NeverSent(e))
-            return new RpcException(new Status(StatusCode.Unavailable, $"{LeaderEndpoints.Describe(e, route.Address)}; {Failures.NothingHappened}, reads go on"));
-        if (deadline.Token.IsCancellationRequested && e.StatusCode is StatusCode.Cancelled or StatusCode.DeadlineExceeded)
-            return deadline.Expired("the leader site did not answer in time; " + Failures.FateUnknown);
-        return BrokenCall.Broke(e)
-            ? new RpcException(new Status(StatusCode.Unknown, $"{LeaderEndpoints.Describe(e, route.Address)}: {Failures.FateUnknown}"))
-            : new RpcException(new Status(e.StatusCode, "leader error: " + e.Status.Detail));
     }
 
     /// <summary>Waits until this node has the write.</summary>
@@ -92,7 +52,8 @@ internal sealed class ForwardedWrites(ServedTables tables, TableReconciler recon
         }
         catch (OperationCanceledException) when (deadline.Token.IsCancellationRequested)
         {
-            throw deadline.Expired($"the write is done at the leader site, at revision {header.Revision}, but has not arrived at this node yet");
+            throw new WrittenException(
+                deadline.Expired($"the write is done at the leader site, at revision {header.Revision}, but has not arrived at this node yet"), header);
         }
     }
 

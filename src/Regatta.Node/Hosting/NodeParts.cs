@@ -3,6 +3,7 @@ using System.Text;
 using Google.Protobuf;
 using Microsoft.Extensions.Logging;
 using Regatta.Core;
+using Regatta.Protocol.V1;
 using Regatta.Raft;
 using Regatta.Replication;
 using Regatta.Storage;
@@ -133,7 +134,7 @@ internal sealed partial class NodeParts
             return Task.CompletedTask;
         });
         CallDeadlines deadlines = new(options.ApiDefaultDeadline, time);
-        GrpcServices services = Services(options, catalogue, addresses, new NodeInfo(directory, time), deadlines, time);
+        GrpcServices services = Services(options, catalogue, history, addresses, new NodeInfo(directory, time), deadlines, time, streams.Token);
         NodeMetrics metrics = new(Served, Readiness, Iterations, () => FreeSpace.BytesAvailable(directory.Root));
         FollowingMetrics following = new(Following);
         EngineMetrics engine = new();
@@ -242,7 +243,7 @@ internal sealed partial class NodeParts
     }
 
     private GrpcServices Services(
-        NodeOptions options, Catalogue catalogue, NodeAddresses addresses, NodeInfo info, CallDeadlines deadlines, TimeProvider time)
+        NodeOptions options, Catalogue catalogue, Guid history, NodeAddresses addresses, NodeInfo info, CallDeadlines deadlines, TimeProvider time, CancellationToken stopping)
     {
         Limits limits = new((int)options.MaxKeyBytes, (int)options.MaxValueBytes, (int)options.MaxRequestBytes, (int)options.MaxTxnOperations);
         int pageBytes = (int)options.PageBytes;
@@ -253,20 +254,34 @@ internal sealed partial class NodeParts
         RangeReads ranges = new(Served, limits, pageBytes, budget, deadlines);
         Iterations iterations = new(Served, limits, pageBytes, Iterations, options.ApiStallTimeout, deadlines);
         Transactions transactions = new(Served, limits, pageBytes, budget, deadlines);
+        Watches watches = new(Served, limits, (int)options.MaxWatches, time, stopping);
+        OnClose(() => watches.DisposeAsync().AsTask());
         Following = new SiteFollowing(_follower, options, catalogue, Served, Groups.Site, time);
         SiteNodes site = new(Groups.Site, options, addresses, Served, new TableHashing(options.RaftNodeId), Following, time);
         Groups.Site.AnswerBy(site.AnswerAsync);
         BearerToken token = new(options.TablesToken);
+        KV.KVBase kv = _follower is { } parts
+            ? FollowerKv(parts, points, ranges, iterations, watches, transactions, deadlines, time)
+            : new KvService(points, ranges, iterations, watches, new Writes(Served, limits, pageBytes, deadlines), transactions);
         return new GrpcServices(
-            _follower is { } follower
-                ? new FollowerKvService(points, ranges, iterations, transactions, new ForwardedWrites(Served, Reconciler, follower.Leader, follower.IsUnderGo, deadlines))
-                : new KvService(points, ranges, iterations, new Writes(Served, limits, pageBytes, deadlines), transactions),
+            new SessionKvService(kv, new SessionCalls(Served, Reconciler, history, _follower is { IsUnderGo: true }, deadlines)),
             new ClusterService(options, site, Following, Served, info),
             new SiteService(site, new TableComparison(site, time), Following, Served, token, deadlines),
             !options.TablesEnabled ? null
                 : _follower is null ? new TablesService(catalogue, Reconciler, Served, token, deadlines)
                 : new FollowerTablesService(new TableList(catalogue, Served, token, deadlines)),
             new HealthService(Readiness, time));
+    }
+
+    private FollowerKvService FollowerKv(
+        FollowerParts follower, PointReads points, RangeReads ranges, Iterations iterations, Watches watches, Transactions transactions, CallDeadlines deadlines, TimeProvider time)
+    {
+        LeaderKv leader = new(follower.Leader, follower.IsUnderGo);
+        return new FollowerKvService(
+            points, ranges, iterations, watches, transactions,
+            new Forwarding(Served, time),
+            new GlobalReads(Served, leader, deadlines),
+            new ForwardedWrites(Served, Reconciler, leader, follower.IsUnderGo, deadlines));
     }
 
     private ReplicationServices ForFollowers(

@@ -117,6 +117,8 @@ public sealed record NodeOptions
 
     public long MaxIterations { get; init; } = 64;
 
+    public long MaxWatches { get; init; } = 10_000;
+
     public long MaxReplyBytesInFlight { get; init; } = 256L << 20;
 
     public GroupOptions Groups { get; init; } = new() { RetainedLogBytes = 64L << 20 };

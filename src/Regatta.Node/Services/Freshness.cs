@@ -15,19 +15,27 @@ internal static class Freshness
         !request.Linearizable && request.Consistency == Consistency.Local && request.MinRevision == 0 && request.MaxStalenessMs == 0;
 
     /// <exception cref="RpcException">It cannot be had, or not before the deadline.</exception>
-    public static async ValueTask AwaitAsync(RangeRequest request, ITableGroup group, CallDeadline deadline)
-    {
-        if (request.Linearizable || request.Consistency != Consistency.Local || request.MaxStalenessMs > 0)
-            await BarrierAsync(group, deadline);
-        if ((long)request.MinRevision > group.Reader.Revision)
-            await RevisionAsync((long)request.MinRevision, group, deadline);
-    }
+    public static ValueTask AwaitAsync(RangeRequest request, ITableGroup group, CallDeadline deadline) =>
+        AwaitAsync(request.Linearizable || request.Consistency != Consistency.Local || request.MaxStalenessMs > 0, request.MinRevision, group, deadline);
+
+    /// <summary>For a transaction that only reads. Without a word it is SITE.</summary>
+    /// <exception cref="RpcException">As above.</exception>
+    public static ValueTask AwaitAsync(TxnRequest request, ITableGroup group, CallDeadline deadline) =>
+        AwaitAsync(!request.HasConsistency || request.Consistency != Consistency.Local, request.MinRevision, group, deadline);
 
     public static async ValueTask BarrierAsync(ITableGroup group, CallDeadline deadline)
     {
         BarrierOutcome outcome = await group.ReadBarrierAsync(deadline.Token);
         if (!outcome.Succeeded)
             throw Failures.Barrier(outcome, deadline);
+    }
+
+    private static async ValueTask AwaitAsync(bool isBehindBarrier, ulong minRevision, ITableGroup group, CallDeadline deadline)
+    {
+        if (isBehindBarrier)
+            await BarrierAsync(group, deadline);
+        if ((long)minRevision > group.Reader.Revision)
+            await RevisionAsync((long)minRevision, group, deadline);
     }
 
     private static async ValueTask RevisionAsync(long revision, ITableGroup group, CallDeadline deadline)
@@ -38,7 +46,7 @@ internal static class Freshness
         }
         catch (OperationCanceledException) when (deadline.Token.IsCancellationRequested)
         {
-            string missing = $"this node has revision {group.Reader.Revision} of the table, min_revision asks for {revision}";
+            string missing = $"this node has revision {group.Reader.Revision} of the table, and min_revision or the session asks for {revision}";
             throw deadline.CallerIsGone
                 ? deadline.Expired(missing)
                 : new RpcException(new Status(StatusCode.Unavailable, missing + "; it did not come within the deadline"));

@@ -4,8 +4,8 @@ using Regatta.Protocol.V1;
 namespace Regatta.Node;
 
 /// <summary>The KV calls at the leader site.</summary>
-internal sealed class KvService(PointReads points, RangeReads ranges, Iterations iterations, Writes writes, Transactions transactions)
-    : ReadKvService(points, ranges, iterations)
+internal sealed class KvService(PointReads points, RangeReads ranges, Iterations iterations, Watches watches, Writes writes, Transactions transactions)
+    : ReadKvService(points, ranges, iterations, watches)
 {
     public override Task<PutResponse> Put(PutRequest request, ServerCallContext context) => writes.PutAsync(request, context);
 

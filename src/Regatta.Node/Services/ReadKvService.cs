@@ -5,7 +5,7 @@ using Regatta.Protocol.V1;
 namespace Regatta.Node;
 
 /// <summary>The KV calls that read: the same at every site. One instance serves all requests.</summary>
-internal abstract class ReadKvService(PointReads points, RangeReads ranges, Iterations iterations) : KV.KVBase
+internal abstract class ReadKvService(PointReads points, RangeReads ranges, Iterations iterations, Watches watches) : KV.KVBase
 {
     public override Task<RangeResponse> Range(RangeRequest request, ServerCallContext context)
     {
@@ -16,4 +16,7 @@ internal abstract class ReadKvService(PointReads points, RangeReads ranges, Iter
 
     public override Task IterateRange(RangeRequest request, IServerStreamWriter<RangeResponse> responseStream, ServerCallContext context) =>
         iterations.RunAsync(request, responseStream, context);
+
+    public override Task Watch(IAsyncStreamReader<WatchRequest> requestStream, IServerStreamWriter<WatchResponse> responseStream, ServerCallContext context) =>
+        watches.RunAsync(requestStream, responseStream, context);
 }

@@ -15,12 +15,12 @@ internal sealed class Transactions(ServedTables tables, Limits limits, int pageB
         ServedTable table = tables.Get(request.Table);
         TxnCommand command = TxnAdmission.Command(request, limits);
         using CallDeadline deadline = deadlines.Start(context);
-        return command.IsReadOnly ? await ReadAsync(command, table, deadline, context) : await WriteAsync(command, table, deadline);
+        return command.IsReadOnly ? await ReadAsync(request, command, table, deadline, context) : await WriteAsync(command, table, deadline);
     }
 
-    private async Task<TxnResponse> ReadAsync(TxnCommand command, ServedTable table, CallDeadline deadline, ServerCallContext context)
+    private async Task<TxnResponse> ReadAsync(TxnRequest request, TxnCommand command, ServedTable table, CallDeadline deadline, ServerCallContext context)
     {
-        await Freshness.BarrierAsync(table.Group, deadline);
+        await Freshness.AwaitAsync(request, table.Group, deadline);
         using ITableView view = table.Group.Reader.OpenView();
         try
         {

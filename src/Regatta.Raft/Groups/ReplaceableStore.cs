@@ -43,7 +43,7 @@ internal sealed class ReplaceableStore(TableStore first) : ITableStore, IDisposa
 
     public ChainRead ReadChain(long revision) => Use(store => store.ReadChain(revision));
 
-    public IChangeReader OpenChanges(long from) => Use(store => store.OpenChanges(from));
+    public IChangeReader OpenChanges(long from, bool withParts) => Use(store => store.OpenChanges(from, withParts));
 
     /// <summary>Does something with the store of the moment, and again with its successor if it was closed meanwhile.</summary>
     public T Use<T>(Func<TableStore, T> use)

@@ -114,7 +114,7 @@ public sealed class ChangeFeed(ITableGroup group, Incarnation incarnation, int b
     /// <summary>The changelog of one state of the table.</summary>
     private sealed class Source(IChangeReader reader)
     {
-        public static Source Open(ITableGroup group, long next) => new(group.Reader.OpenChanges(next));
+        public static Source Open(ITableGroup group, long next) => new(group.Reader.OpenChanges(next, withParts: false));
 
         public long BytesLeft => reader.BytesLeft;
 

@@ -1,0 +1,75 @@
+using System.Collections.Immutable;
+using Regatta.Core;
+
+namespace Regatta.Replication;
+
+/// <summary>
+/// Makes events of changelog records, in the order in which the changes happened. The keys that a range delete removed follow the record in parts of their own, and what comes behind it in a transaction is
+/// held back until all of them are there; so a revision of any size passes through in pieces. Not thread-safe.
+/// </summary>
+internal sealed class RevisionEvents
+{
+    private ImmutableArray<Change> _changes = [];
+    private int _at;
+    private long _removed;
+
+    /// <summary>The revision whose events came last.</summary>
+    public long Revision { get; private set; }
+
+    /// <summary>All events of <see cref="Revision"/> have come.</summary>
+    public bool IsComplete => _at == _changes.Length;
+
+    /// <param name="record">The next record of the changelog; the first one ever is the first of a revision.</param>
+    /// <exception cref="InvalidDataException">It cannot follow the one before.</exception>
+    public void Take(in StoredChange record, List<WatchEvent> events)
+    {
+        if (record.Part == 0)
+            Begin(record, events);
+        else
+            TakeKeys(record, events);
+    }
+
+    private void Begin(in StoredChange record, List<WatchEvent> events)
+    {
+        if (!IsComplete)
+            throw new InvalidDataException($"The changelog's revision {Revision} misses {_removed} of the keys that it removed.");
+        Revision = record.Revision;
+        _changes = ChangeCodec.Read(record.Record).Changes;
+        _at = 0;
+        GoOn(events);
+    }
+
+    private void TakeKeys(in StoredChange record, List<WatchEvent> events)
+    {
+        RemovedKeys removed = ChangeCodec.ReadRemovedKeys(record.Record);
+        if (IsComplete || record.Revision != Revision || removed.Position != _at || removed.Keys.Length > _removed)
+            throw new InvalidDataException($"The changelog's revision {record.Revision} has removed keys in part {record.Part} that no change of it has removed.");
+        foreach (ReadOnlyMemory<byte> key in removed.Keys)
+            events.Add(new WatchEvent(Revision, key, default, 0, 0));
+        _removed -= removed.Keys.Length;
+        if (_removed > 0)
+            return;
+        _at++;
+        GoOn(events);
+    }
+
+    /// <summary>Up to the next range delete, whose keys come in parts.</summary>
+    private void GoOn(List<WatchEvent> events)
+    {
+        for (; !IsComplete; _at++)
+        {
+            switch (_changes[_at])
+            {
+                case Change.Put put:
+                    events.Add(new WatchEvent(Revision, put.Key, put.Value, put.CreateRevision, put.Version));
+                    break;
+                case Change.Delete delete:
+                    events.Add(new WatchEvent(Revision, delete.Key, default, 0, 0));
+                    break;
+                case Change.DeleteRange delete:
+                    _removed = delete.Removed;
+                    return;
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+using System.Diagnostics.CodeAnalysis;
+using Regatta.Core;
+using Regatta.Raft;
+
+namespace Regatta.Replication;
+
+/// <summary>
+/// The watches of one table on this node (G8). Those that are at the end of the table's history share one reader: it decodes each new revision once and hands its events to the watches whose keys they are of.
+/// It runs while there are such watches. Thread-safe.
+/// </summary>
+public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
+{
+    private const int PageBytes = 256 << 10;
+
+    // A revision of more is for each watch to read by itself.
+    private const int LargestShared = 4096;
+
+    private readonly Lock _gate = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Dictionary<ReadOnlyMemory<byte>, List<Watch>> _byKey = new(KeyComparer.Instance);
+    private readonly List<Watch> _byRange = [];
+    private readonly Dictionary<Watch, List<WatchEvent>> _touched = [];
+    private readonly List<WatchEvent> _events = [];
+    private RevisionEvents _reading = new();
+    private Task _tail = Task.CompletedTask;
+    private bool _isRunning;
+    private bool _isSkipping;
+    private bool _isDisposed;
+
+    /// <summary>The revision that the shared reader hands out next.</summary>
+    private long _next;
+
+    /// <summary>A watch of keys from a revision on; see <see cref="Watch"/>.</summary>
+    /// <param name="start">1 or more.</param>
+    public Watch Watch(KeyRange keys, long start, long skip, Action<Watch> isReady)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(start, 1);
+        ArgumentOutOfRangeException.ThrowIfNegative(skip);
+        return new Watch(this, keys, start, skip, isReady);
+    }
+
+    /// <summary>Ends all live watches; those that read by themselves find out.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Task tail;
+        lock (_gate)
+        {
+            _isDisposed = true;
+            tail = _tail;
+            EndAll(new WatchEnd.Replaced());
+        }
+
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await tail.ConfigureAwait(false);
+        _stopping.Dispose();
+    }
+
+    internal IChangeReader Open(long from) => group.Reader.OpenChanges(from, withParts: true);
+
+    /// <summary>Feeds a watch from a revision on, up to which it has read everything.</summary>
+    /// <returns>False: the shared reader is ahead of it; it must read on.</returns>
+    internal bool TryJoin(Watch watch, long next)
+    {
+        TaskCompletionSource? begin = null;
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            if (!_isRunning)
+                begin = Begin(next);
+            if (_next > next)
+                return false;
+            Add(watch);
+            watch.GoLive();
+        }
+
+        // Not under the lock: it goes on here, as far as it gets at once.
+        begin?.SetResult();
+        return true;
+    }
+
+    internal void Leave(Watch watch)
+    {
+        lock (_gate)
+            Remove(watch);
+    }
+
+    /// <returns>The revision up to which the watch was fed and has sent everything, if a word about that is wanted; else null.</returns>
+    internal long? Progress(Watch watch)
+    {
+        lock (_gate)
+            return watch.TakeProgress() ? _next - 1 : null;
+    }
+
+    [SuppressMessage("Design", "CA1031", Justification = "Whatever the reader meets is told to those who watch.")]
+    private async Task TailAsync(Task begin)
+    {
+        try
+        {
+            await begin.ConfigureAwait(false);
+            IChangeReader changes = Open(_next);
+            while (IsWanted())
+            {
+                await group.WaitForRevisionAsync(_next, _stopping.Token).ConfigureAwait(false);
+                switch (changes.Read(PageBytes))
+                {
+                    case ChangelogRead.Records { Items: var records }:
+                        lock (_gate)
+                        {
+                            foreach (StoredChange record in records)
+                                Take(record);
+                        }
+
+                        break;
+                    case ChangelogRead.Compacted compacted:
+                        Stop(new WatchEnd.Compacted(compacted.Oldest));
+                        return;
+                }
+            }
+        }
+        catch (Exception e) when (e is ObjectDisposedException or OperationCanceledException)
+        {
+            Stop(new WatchEnd.Replaced());
+        }
+        catch (Exception e)
+        {
+            Stop(new WatchEnd.Failed(e));
+        }
+    }
+
+    private TaskCompletionSource Begin(long next)
+    {
+        TaskCompletionSource begin = new();
+        _next = next;
+        _reading = new RevisionEvents();
+        _events.Clear();
+        _isSkipping = false;
+        _isRunning = true;
+        _tail = TailAsync(begin.Task);
+        return begin;
+    }
+
+    private bool IsWanted()
+    {
+        lock (_gate)
+            return _isRunning = _byKey.Count > 0 || _byRange.Count > 0;
+    }
+
+    private void Stop(WatchEnd end)
+    {
+        lock (_gate)
+        {
+            _isRunning = false;
+            EndAll(end);
+        }
+    }
+
+    private void Take(in StoredChange record)
+    {
+        _reading.Take(record, _events);
+        if (_events.Count > LargestShared && !_isSkipping)
+        {
+            _isSkipping = true;
+            LeaveAllBehind();
+        }
+
+        if (_isSkipping)
+            _events.Clear();
+        if (!_reading.IsComplete)
+            return;
+        _isSkipping = false;
+        HandOut();
+        _events.Clear();
+        _next = _reading.Revision + 1;
+    }
+
+    private void HandOut()
+    {
+        foreach (WatchEvent change in _events)
+        {
+            if (_byKey.TryGetValue(change.Key, out List<Watch>? watches))
+                watches.ForEach(watch => Touch(watch, change));
+            foreach (Watch watch in _byRange.Where(watch => watch.Keys.Contains(change.Key.Span)))
+                Touch(watch, change);
+        }
+
+        foreach ((Watch watch, List<WatchEvent> events) in _touched)
+        {
+            if (!watch.Offer(_reading.Revision, events))
+                Remove(watch);
+        }
+
+        _touched.Clear();
+    }
+
+    private void Touch(Watch watch, WatchEvent change)
+    {
+        if (!_touched.TryGetValue(watch, out List<WatchEvent>? events))
+            _touched.Add(watch, events = []);
+        events.Add(change);
+    }
+
+    private void LeaveAllBehind()
+    {
+        foreach (Watch watch in All())
+            watch.FallBehind(_reading.Revision);
+        _byKey.Clear();
+        _byRange.Clear();
+    }
+
+    private void EndAll(WatchEnd end)
+    {
+        foreach (Watch watch in All())
+            watch.Fail(end);
+        _byKey.Clear();
+        _byRange.Clear();
+    }
+
+    private IEnumerable<Watch> All() => _byKey.Values.SelectMany(static watches => watches).Concat(_byRange);
+
+    private void Add(Watch watch)
+    {
+        if (!watch.Keys.IsSingle)
+            _byRange.Add(watch);
+        else if (_byKey.TryGetValue(watch.Keys.Start, out List<Watch>? watches))
+            watches.Add(watch);
+        else
+            _byKey.Add(watch.Keys.Start, [watch]);
+    }
+
+    private void Remove(Watch watch)
+    {
+        if (!watch.Keys.IsSingle)
+        {
+            _byRange.Remove(watch);
+        }
+        else if (_byKey.TryGetValue(watch.Keys.Start, out List<Watch>? watches))
+        {
+            watches.Remove(watch);
+            if (watches.Count == 0)
+                _byKey.Remove(watch.Keys.Start);
+        }
+    }
+}

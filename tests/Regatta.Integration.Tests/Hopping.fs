@@ -1,0 +1,206 @@
+namespace Regatta.Integration.Tests
+
+open System
+open System.Collections.Generic
+open System.Threading
+open System.Threading.Tasks
+open Google.Protobuf
+open Grpc.Core
+open Regatta.Protocol.V1
+open Regatta.Protocol.Mvcc
+
+/// What somebody has written and tells others of, with the token of the session that knows it.
+type Told = { Key: string; Count: int; Token: string }
+
+/// What clients tell each other, and what is known of all of them. Thread-safe.
+type Board() =
+    let gate = obj ()
+    let mutable told: Told array = [||]
+    let mutable highest = 0L
+    let wrong = List<string>()
+    let mutable reads = 0
+    let mutable writes = 0
+    let mutable globals = 0
+
+    /// The highest revision of a write that was acknowledged.
+    member _.Highest = lock gate (fun () -> highest)
+
+    member _.Wrote(news: Told, revision: int64) =
+        lock gate (fun () ->
+            writes <- writes + 1
+            highest <- max highest revision
+            told <- Array.append (Array.truncate 20 told) [| news |])
+
+    member _.Read(isGlobal: bool) =
+        lock gate (fun () ->
+            reads <- reads + 1
+            if isGlobal then globals <- globals + 1)
+
+    member _.Hear(draw: Random) = lock gate (fun () -> if told.Length = 0 then None else Some told[draw.Next told.Length])
+    member _.Blame(what: string) = lock gate (fun () -> wrong.Add what)
+    member _.Wrong = lock gate (fun () -> List.ofSeq wrong)
+
+    member _.Text =
+        lock gate (fun () -> $"{writes} writes and {reads - globals} reads of hopping sessions, {globals} global reads")
+
+/// Clients that go from node to node, of any site, and must not notice.
+module Hopping =
+    let private table = ByteString.CopyFromUtf8 Launch.table
+    let private bytes (text: string) = ByteString.CopyFromUtf8 text
+    let private zero = ByteString.CopyFrom 0uy
+    let private within (seconds: float) = Nullable(DateTime.UtcNow.AddSeconds seconds)
+    let private pause = TimeSpan.FromMilliseconds 5.0
+
+    let private headers (tokens: string list) =
+        let all = Metadata()
+
+        for token in tokens do
+            all.Add("regatta-session", token)
+
+        all
+
+    let private tokenIn (trailers: Metadata) before = trailers.GetValue "regatta-session" |> Option.ofObj |> Option.defaultValue before
+
+    let private countIn (pair: KeyValue) = int (pair.Value.ToStringUtf8())
+
+    /// One session: writes numbers that go up to a key of its own, and reads that key, and those that others have told of; each time at another node.
+    let session (seed: int) (name: string) (kvs: KV.KVClient array) (board: Board) (stop: CancellationToken) =
+        task {
+            let draw = Random seed
+            let mutable token = ""
+            let mutable seen = 0L
+            let mutable acknowledged = 0
+            let mutable tried = 0
+
+            let noted (trailers: Metadata) = token <- tokenIn trailers token
+
+            let put (kv: KV.KVClient) =
+                task {
+                    tried <- tried + 1
+                    let request = PutRequest(Table = table, Key = bytes name, Value = bytes (string tried))
+                    use call = kv.PutAsync(request, headers [ token ], within 5.0)
+                    let mine = tried
+
+                    try
+                        let! reply = call.ResponseAsync
+                        noted (call.GetTrailers())
+                        acknowledged <- mine
+                        seen <- max seen (int64 reply.Header.Revision)
+                        board.Wrote({ Key = name; Count = mine; Token = token }, int64 reply.Header.Revision)
+                    with :? RpcException as e ->
+                        noted e.Trailers
+                }
+
+            let read (kv: KV.KVClient) (told: Told) tokens =
+                task {
+                    use call = kv.RangeAsync(RangeRequest(Table = table, Key = bytes told.Key), headers tokens, within 5.0)
+
+                    try
+                        let! reply = call.ResponseAsync
+                        noted (call.GetTrailers())
+                        board.Read false
+                        let revision = int64 reply.Header.Revision
+                        if revision < seen then board.Blame $"{name} has seen revision {seen}, and was shown {revision}"
+                        seen <- max seen revision
+
+                        match Seq.tryHead reply.Kvs with
+                        | Some pair when countIn pair >= told.Count -> ()
+                        | found ->
+                            board.Blame $"{name} read {found} at revision {revision}, and knows that {told.Key} was written as {told.Count}"
+                    with :? RpcException as e ->
+                        noted e.Trailers
+                        if e.StatusCode = StatusCode.FailedPrecondition then board.Blame $"{name}: {e.Status}"
+                }
+
+            while not stop.IsCancellationRequested do
+                let kv = kvs[draw.Next kvs.Length]
+
+                match draw.Next 10 with
+                | draw when draw < 4 -> do! put kv
+                | draw when draw < 8 && acknowledged > 0 -> do! read kv { Key = name; Count = acknowledged; Token = "" } [ token ]
+                | _ ->
+                    match board.Hear draw with
+                    | Some told -> do! read kv told [ token; told.Token ]
+                    | None -> ()
+
+                do! Task.Delay(pause, TimeProvider.System)
+        }
+
+    /// Global reads: each sees at least what was acknowledged to anybody before it began.
+    let globals (seed: int) (kvs: KV.KVClient array) (board: Board) (stop: CancellationToken) =
+        task {
+            let draw = Random seed
+
+            while not stop.IsCancellationRequested do
+                let floor = board.Highest
+                let request = RangeRequest(Table = table, Key = bytes "nobody's", Consistency = Consistency.Global)
+
+                try
+                    let! reply = kvs[draw.Next kvs.Length].RangeAsync(request, deadline = within 5.0)
+                    board.Read true
+
+                    if int64 reply.Header.Revision < floor then
+                        board.Blame $"a global read showed revision {reply.Header.Revision} after {floor} was acknowledged"
+                with :? RpcException ->
+                    ()
+
+                do! Task.Delay(pause, TimeProvider.System)
+        }
+
+    /// An event in short.
+    type Event = int64 * string * string
+
+    let private event (change: WatchEvent) : Event =
+        change.Kv.ModRevision, change.Kv.Key.ToStringUtf8(), $"{change.Type} {change.Kv.Value.ToStringUtf8()} {change.Kv.Version}"
+
+    /// Watches the whole table from its first revision on, for a while at each node, until it has had a revision. All that it had; and at how many nodes.
+    let watch (seed: int) (kvs: KV.KVClient array) (last: Task<int64>) =
+        task {
+            let draw = Random seed
+            let had = List<Event>()
+            let mutable next = 1L
+            let mutable skip = 0
+            let mutable hops = 0
+            let isDone () = last.IsCompletedSuccessfully && next > last.Result
+
+            let note (message: WatchResponse) =
+                had.AddRange(message.Events |> Seq.map event)
+                let revision = int64 message.Header.Revision
+
+                if message.More then
+                    let more = message.Events |> Seq.filter (fun change -> change.Kv.ModRevision = revision) |> Seq.length
+                    skip <- (if revision = next then skip else 0) + more
+                    next <- revision
+                elif not message.Created then
+                    next <- max next (revision + 1L)
+                    skip <- 0
+
+            while not (isDone ()) do
+                hops <- hops + 1
+                use ending = new CancellationTokenSource(TimeSpan.FromMilliseconds(float (draw.Next(20, 2000))))
+                use call = kvs[draw.Next kvs.Length].Watch(cancellationToken = ending.Token)
+
+                try
+                    let create =
+                        CreateWatch(
+                            WatchId = 1L,
+                            Table = table,
+                            Key = zero,
+                            RangeEnd = zero,
+                            StartRevision = uint64 next,
+                            SkipEvents = uint64 skip
+                        )
+
+                    do! call.RequestStream.WriteAsync(WatchRequest(Create = create))
+                    let mutable isOpen = true
+
+                    while isOpen && not (isDone ()) do
+                        let! some = call.ResponseStream.MoveNext CancellationToken.None
+                        isOpen <- some && isNull call.ResponseStream.Current.End
+                        if isOpen then note call.ResponseStream.Current
+                with :? RpcException ->
+                    // It was time to go, or the node went.
+                    ()
+
+            return List.ofSeq had, hops
+        }
