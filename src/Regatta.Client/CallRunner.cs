@@ -120,6 +120,8 @@ internal sealed class CallRunner(ClientOptions options) : IDisposable
     {
         if (options.Session is { } session && trailers.GetValue(SessionToken.MetadataName) is { } token)
             session.Take(token, refused?.StatusCode == StatusCode.FailedPrecondition ? sent : null);
+        if (options.Answered is { } answered && Provenance.Of(trailers) is { } provenance)
+            answered(provenance);
     }
 
     private enum Step

@@ -24,6 +24,9 @@ public sealed record ClientOptions
     /// <summary>Lets a node of a follower site that is behind the session or min_revision pass a read on to the leader site.</summary>
     public bool ForwardReads { get; init; }
 
+    /// <summary>Is told of each answer to a read what it says of itself; called by whichever thread has got it.</summary>
+    public Action<Provenance>? Answered { get; init; }
+
     /// <summary>Clock for deadlines.</summary>
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 }

@@ -49,6 +49,8 @@ internal sealed class HostedGroup(TableGroup group) : ITableGroup
         }
     }
 
+    public ValueTask<long?> LedAtAsync(CancellationToken cancellationToken) => _current.LedAtAsync(cancellationToken);
+
     public ValueTask<string?> MoveLeaderAsync(long nodeId, CancellationToken cancellationToken) => _current.MoveLeaderAsync(nodeId, cancellationToken);
 
     public async ValueTask WaitForRevisionAsync(long revision, CancellationToken cancellationToken) => await WaitAsync(

@@ -26,6 +26,15 @@ public interface ITableGroup : IAsyncDisposable
     /// </summary>
     ValueTask<BarrierOutcome> ReadBarrierAsync(CancellationToken cancellationToken);
 
+    /// <summary>
+    /// A moment of the node's clock, as a time stamp, about a heartbeat ago: all that was committed before it, by whichever node, is in <see cref="Reader"/> now. Costs no message, unlike
+    /// <see cref="ReadBarrierAsync"/>; only the leader can tell.
+    /// </summary>
+    /// <returns>Null: this node does not lead the group, or is not sure of it.</returns>
+    /// <exception cref="OperationCanceledException">Cancelled before what is committed was applied here.</exception>
+    /// <exception cref="ObjectDisposedException">The group has stopped.</exception>
+    ValueTask<long?> LedAtAsync(CancellationToken cancellationToken);
+
     /// <summary>Completes when <see cref="ITableReader.Revision"/> is at least <paramref name="revision"/>.</summary>
     ValueTask WaitForRevisionAsync(long revision, CancellationToken cancellationToken);
 

@@ -2,6 +2,7 @@ namespace Regatta.Integration.Tests
 
 open System
 open System.Collections.Generic
+open System.Diagnostics
 open System.Threading
 open System.Threading.Tasks
 open Google.Protobuf
@@ -21,6 +22,25 @@ type Board() =
     let mutable reads = 0
     let mutable writes = 0
     let mutable globals = 0
+    let mutable bounds = 0
+    let mutable unmet = 0
+    let acknowledged = List<struct (int64 * int64)>()
+
+    /// The highest revision of a write that was acknowledged before a moment.
+    let highestBefore (moment: int64) =
+        let rec search low high =
+            if low = high then
+                low
+            else
+                let middle = (low + high) / 2
+                let struct (at, _) = acknowledged[middle]
+                if at < moment then search (middle + 1) high else search low middle
+
+        match search 0 acknowledged.Count with
+        | 0 -> 0L
+        | found ->
+            let struct (_, revision) = acknowledged[found - 1]
+            revision
 
     /// The highest revision of a write that was acknowledged.
     member _.Highest = lock gate (fun () -> highest)
@@ -29,6 +49,7 @@ type Board() =
         lock gate (fun () ->
             writes <- writes + 1
             highest <- max highest revision
+            acknowledged.Add(struct (Stopwatch.GetTimestamp(), highest))
             told <- Array.append (Array.truncate 20 told) [| news |])
 
     member _.Read(isGlobal: bool) =
@@ -36,12 +57,30 @@ type Board() =
             reads <- reads + 1
             if isGlobal then globals <- globals + 1)
 
+    /// A read that began at a moment has shown a revision and told how stale it was at most: no write may be missing that was acknowledged before that.
+    member board.Bounded(who: string, began: int64, revision: int64, trailers: Metadata) =
+        match trailers.GetValue "regatta-staleness-ms" |> Option.ofObj with
+        | None -> ()
+        | Some told ->
+            let floor = lock gate (fun () -> highestBefore (began - int64 told * Stopwatch.Frequency / 1000L))
+            Interlocked.Increment &bounds |> ignore
+
+            if revision < floor then
+                board.Blame
+                    $"{who} was shown revision {revision} and told that it was {told} ms stale at most, when {floor} had been acknowledged for longer"
+
+    /// A read that asked for a bound was refused.
+    member _.Unmet() = Interlocked.Increment &unmet |> ignore
+
+    member _.Bounds = bounds
+
     member _.Hear(draw: Random) = lock gate (fun () -> if told.Length = 0 then None else Some told[draw.Next told.Length])
     member _.Blame(what: string) = lock gate (fun () -> wrong.Add what)
     member _.Wrong = lock gate (fun () -> List.ofSeq wrong)
 
     member _.Text =
-        lock gate (fun () -> $"{writes} writes and {reads - globals} reads of hopping sessions, {globals} global reads")
+        lock gate (fun () ->
+            $"{writes} writes and {reads - globals} reads of hopping sessions, {globals} global reads, {bounds} bounds on staleness checked, {unmet} that were asked for refused")
 
 /// Clients that go from node to node, of any site, and must not notice.
 module Hopping =
@@ -93,6 +132,7 @@ module Hopping =
 
             let read (kv: KV.KVClient) (told: Told) tokens =
                 task {
+                    let began = Stopwatch.GetTimestamp()
                     use call = kv.RangeAsync(RangeRequest(Table = table, Key = bytes told.Key), headers tokens, within 5.0)
 
                     try
@@ -100,6 +140,7 @@ module Hopping =
                         noted (call.GetTrailers())
                         board.Read false
                         let revision = int64 reply.Header.Revision
+                        board.Bounded(name, began, revision, call.GetTrailers())
                         if revision < seen then board.Blame $"{name} has seen revision {seen}, and was shown {revision}"
                         seen <- max seen revision
 
@@ -133,16 +174,48 @@ module Hopping =
 
             while not stop.IsCancellationRequested do
                 let floor = board.Highest
+                let began = Stopwatch.GetTimestamp()
                 let request = RangeRequest(Table = table, Key = bytes "nobody's", Consistency = Consistency.Global)
 
                 try
-                    let! reply = kvs[draw.Next kvs.Length].RangeAsync(request, deadline = within 5.0)
+                    use call = kvs[draw.Next kvs.Length].RangeAsync(request, deadline = within 5.0)
+                    let! reply = call.ResponseAsync
                     board.Read true
+                    board.Bounded("a global read", began, int64 reply.Header.Revision, call.GetTrailers())
 
                     if int64 reply.Header.Revision < floor then
                         board.Blame $"a global read showed revision {reply.Header.Revision} after {floor} was acknowledged"
                 with :? RpcException ->
                     ()
+
+                do! Task.Delay(pause, TimeProvider.System)
+        }
+
+    /// Reads of whatever a node has, and with a bound that is asked for.
+    let bounded (seed: int) (kvs: KV.KVClient array) (board: Board) (stop: CancellationToken) =
+        task {
+            let draw = Random seed
+
+            while not stop.IsCancellationRequested do
+                let floor = board.Highest
+                let began = Stopwatch.GetTimestamp()
+                let most = if draw.Next 2 = 0 then 0UL else uint64 (draw.Next(1, 1000))
+                let request = RangeRequest(Table = table, Key = bytes "nobody's", MaxStalenessMs = most)
+
+                try
+                    use call = kvs[draw.Next kvs.Length].RangeAsync(request, deadline = within 2.0)
+                    let! reply = call.ResponseAsync
+                    let revision = int64 reply.Header.Revision
+                    board.Bounded("a local read", began, revision, call.GetTrailers())
+
+                    match call.GetTrailers().GetValue "regatta-staleness-ms" |> Option.ofObj with
+                    | Some told when most > 0UL && uint64 told > most && revision < floor ->
+                        board.Blame
+                            $"a read that asked for at most {most} ms was told {told}, and shown revision {revision} when {floor} had been acknowledged before it began"
+                    | None when most > 0UL -> board.Blame $"a read that asked for at most {most} ms was told of no bound"
+                    | _ -> ()
+                with :? RpcException ->
+                    if most > 0UL then board.Unmet()
 
                 do! Task.Delay(pause, TimeProvider.System)
         }

@@ -13,6 +13,7 @@ type private Fault =
     | Pause of site: int
     | MoveLeader of site: int
     | CutLinks
+    | SetClock
 
 let private kinds =
     [| Kill 0
@@ -26,18 +27,23 @@ let private kinds =
        MoveLeader 0
        MoveLeader 1
        CutLinks
-       CutLinks |]
+       CutLinks
+       SetClock
+       SetClock |]
 
 let private milliseconds (draw: Random) least most = TimeSpan.FromMilliseconds(float (draw.Next(least, most)))
 
 /// A leader site of three, a follower site of three, and one of one.
 type private ThreeSites(scratch: Scratch) =
-    let two = new TwoSites(scratch, [])
+    let clocks = NodeClocks scratch
+    let two = new TwoSites(scratch, [], clocks.Give)
     let ports = Ports.Take()
-    let start = Launch.followerNode [ for link in two.Links -> link.Address ] 1 (scratch.Sub "far") [ ports ] []
+    let start = Launch.followerNode [ for link in two.Links -> link.Address ] 1 (scratch.Sub "far") [ ports ] [] |> clocks.Give
     let mutable far: NodeProcess option = None
 
     member _.Two = two
+    member _.Clocks = clocks
+    member _.FarRest = ports.Rest
 
     member _.Ports =
         [ for site in [ two.Leader; two.Follower ] do
@@ -105,6 +111,9 @@ let private inflict (sites: ThreeSites) (draw: Random) fault =
             for link in sites.Two.Links do
                 link.CutAfter None
                 link.Break()
+        | SetClock ->
+            if NodeClocks.CanBeSet then
+                sites.Clocks.Jump(draw.Next sites.Clocks.Count, TimeSpan.FromSeconds(float (draw.Next(-3600, 3601))))
 
         do! Task.Delay(milliseconds draw 1 200, TimeProvider.System)
     }
@@ -118,6 +127,14 @@ let private hop () =
         do! sites.Two.Follower.StartAll()
         sites.StartFar()
         do! sites.Far.Ready()
+
+        if NodeClocks.CanBeSet then
+            // The last one, which is the far site's: to see that it works.
+            sites.Clocks.Jump(sites.Clocks.Count - 1, TimeSpan.FromHours 1.0)
+            do! sites.Clocks.Shown(sites.FarRest, TimeSpan.FromHours 1.0)
+        else
+            printfn "left out: setting clocks needs libfaketime, which is not installed"
+
         let clients = [| for port in sites.Ports -> new Client(port, Launch.table) |]
         let kvs = clients |> Array.map _.Kv
         let board = Board()
@@ -127,7 +144,8 @@ let private hop () =
 
         let calling =
             [ for number in 1..6 -> Hopping.session (seed number) $"session {number}" kvs board stop.Token :> Task
-              for number in 7..8 -> Hopping.globals (seed number) kvs board stop.Token :> Task ]
+              for number in 7..8 -> Hopping.globals (seed number) kvs board stop.Token :> Task
+              for number in 13..15 -> Hopping.bounded (seed number) kvs board stop.Token :> Task ]
 
         let watching = [ for number in 9..11 -> Hopping.watch (seed number) kvs last.Task ]
         let count = Scale.pick 50 1_000
@@ -150,6 +168,7 @@ let private hop () =
         let! watched = Task.WhenAll watching
         let! straight, _ = Hopping.watch (seed 12) [| kvs[0] |] last.Task
         Expect.isEmpty board.Wrong "what sessions and global reads have seen"
+        Expect.isGreaterThan board.Bounds (Scale.pick 2_000 100_000) "bounds that were checked"
         Expect.isGreaterThan straight.Length (Scale.pick 200 5_000) "events"
 
         for had, _ in watched do
@@ -166,5 +185,5 @@ let tests =
     testList
         "three sites"
         [ Case.ofTask
-              "clients that hop between all nodes while these are killed, stopped and cut off: sessions never go back and read their writes, global reads see everything, watchers get every event once"
+              "clients that hop between all nodes while these are killed, stopped and cut off and their clocks are set: sessions never go back and read their writes, global reads see everything, bounds on staleness hold, watchers get every event once"
               hop ]

@@ -18,18 +18,22 @@ type Position =
     | IsLeftBehind
 
 /// Both sites, with a link to each node of the leader site.
-type TwoSites(scratch: Scratch, leaderOptions: string list) =
+/// <param name="change">What is done to each node's start.</param>
+type TwoSites(scratch: Scratch, leaderOptions: string list, change: NodeStart -> NodeStart) =
     static let patience = TimeSpan.FromSeconds 120.0
-    let leader = new Site((fun index -> scratch.Sub $"leader-{index + 1}"), leaderOptions)
+    let changed launch id data ports options : NodeStart = launch id data ports options |> change
+    let leader = new Site(changed Launch.siteNode, (fun index -> scratch.Sub $"leader-{index + 1}"), leaderOptions)
     let links = [ for _ in Site.All -> new Relay() ]
     let addresses = [ for link in links -> link.Address ]
     let directory index = scratch.Sub $"follower-{index + 1}"
-    let follower = new Site(Launch.followerNode addresses, directory, [])
+    let follower = new Site(changed (Launch.followerNode addresses), directory, [])
     let states = HashSet<string>()
 
     let connect () = links |> List.iteri (fun index link -> link.LeadTo(Some(leader.Replication index)))
 
     do connect ()
+
+    new(scratch, leaderOptions) = new TwoSites(scratch, leaderOptions, id)
 
     member _.Leader = leader
     member _.Follower = follower

@@ -87,6 +87,7 @@ type FaultyGroup(inner: ITableGroup, behaviour: unit -> Behaviour) =
         member _.Status = inner.Status
         member _.WaitForRevisionAsync(revision, token) = inner.WaitForRevisionAsync(revision, token)
         member _.DisposeAsync() = inner.DisposeAsync()
+        member _.LedAtAsync token = inner.LedAtAsync token
 
         member _.OpenViewAsync(revision, token) =
             match behaviour () with

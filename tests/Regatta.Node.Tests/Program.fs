@@ -30,6 +30,8 @@ let main argv =
               FollowerStateTests.tests
               SessionTests.tests
               WatchTests.tests
+              FreshnessTests.tests
+              StalenessTests.tests
               FencingTests.tests
               GoLeaderTests.tests
               GoFencingTests.tests ]

@@ -31,6 +31,9 @@ let private snapshot (table: ByteString) (node: RunningNode) =
 
 let private get (node: RunningNode) = node.Clients.Metadata.GetAsync(MetadataRequest()).ResponseAsync :> Task
 
+let private probe (table: ByteString) (node: RunningNode) =
+    node.Clients.Metadata.ProbeAsync(ProbeRequest(Table = table)).ResponseAsync :> Task
+
 let private refused what (request: ReplicateRequest) message = row "Replicate" Plain what invalid message (replicate request)
 
 let private replications =
@@ -217,6 +220,24 @@ let private metadata =
           StatusCode.Unavailable
           "the group has no leader"
           get
-      failed "Metadata.Get" get ]
+      failed "Metadata.Get" get
+      row "Metadata.Probe" Plain "all tables, or one" StatusCode.OK "" (probe t)
+      row "Metadata.Probe" Plain "there is no such table" StatusCode.NotFound "table not found" (probe (Bytes.text "none"))
+      row
+          "Metadata.Probe"
+          (Setting.Table(Refuses(GroupFailure.NoLeader, "the group has no leader")))
+          "the group of the one table that is asked for has no leader"
+          StatusCode.Unavailable
+          "the group has no leader"
+          (probe t)
+      row
+          "Metadata.Probe"
+          (Setting.Table Hangs)
+          "the deadline passes before the leadership of the table's group is confirmed"
+          StatusCode.DeadlineExceeded
+          "the deadline passed: the read could not be confirmed to be up to date in time; a serializable read would not wait"
+          (probe t)
+      damaged "Metadata.Probe" (probe t)
+      failed "Metadata.Probe" (probe ByteString.Empty) ]
 
 let rows: Row list = replications @ snapshots @ fileCalls @ metadata

@@ -123,7 +123,8 @@ type private Link(answer: ReadOnlyMemory<byte> -> CancellationToken -> Task<Read
 let private between (node: RunningNode) =
     let nodes id link =
         let options = NodeOptions(RaftNodeId = id)
-        SiteNodes(link, options, NodeAddresses options, node.Node.Served, TableHashing id, node.Node.Following, TimeProvider.System)
+        let known () = Task.FromResult(Regatta.Protocol.Replication.ProbeResponse())
+        SiteNodes(link, options, NodeAddresses options, node.Node.Served, TableHashing id, node.Node.Following, known, TimeProvider.System)
 
     let first = nodes 1L (Link(fun _ _ -> failtest "node 1 asks nobody"))
     let link = Link(fun question token -> first.AnswerAsync(question, token))

@@ -159,6 +159,9 @@ let private messages =
 
       "replication.v1.MetadataRequest", []
       "replication.v1.MetadataResponse", [ "1 tables repeated replication.v1.Table"; "100 history_id bytes" ]
+      "replication.v1.ProbeRequest", [ "1 table bytes" ]
+      "replication.v1.ProbeResponse", [ "1 history_id bytes"; "2 tables repeated replication.v1.ProbedTable" ]
+      "replication.v1.ProbedTable", [ "1 incarnation uint64"; "2 revision uint64"; "3 chain_hash bytes"; "4 age_us uint64" ]
       "replication.v1.Table", [ "1 name string"; "2 type replication.v1.Table.Type" ]
       "replication.v1.SnapshotRequest", [ "1 table bytes" ]
       "replication.v1.SnapshotChunk", [ "1 data bytes"; "2 len uint64"; "3 index uint64" ]
@@ -228,7 +231,9 @@ let private services =
         "TableHash(regatta.v1ext.TableHashRequest) -> regatta.v1ext.TableHashResponse"
         "Following(regatta.v1ext.FollowingRequest) -> regatta.v1ext.FollowingResponse"
         "Adopt(regatta.v1ext.AdoptRequest) -> regatta.v1ext.AdoptResponse" ]
-      "replication.v1.Metadata", [ "Get(replication.v1.MetadataRequest) -> replication.v1.MetadataResponse" ]
+      "replication.v1.Metadata",
+      [ "Get(replication.v1.MetadataRequest) -> replication.v1.MetadataResponse"
+        "Probe(replication.v1.ProbeRequest) -> replication.v1.ProbeResponse" ]
       "replication.v1.Snapshot",
       [ "Stream(replication.v1.SnapshotRequest) -> stream replication.v1.SnapshotChunk"
         "Files(replication.v1.FilesRequest) -> replication.v1.FilesResponse" ]

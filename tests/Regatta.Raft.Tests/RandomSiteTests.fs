@@ -112,7 +112,7 @@ let private run (nodes: int) (steps: int) (seed: int) =
             let seen, told = evidence.Figures, workload.Counts
 
             printfn
-                "%d nodes, seed %d: %d elections, %d messages, %d snapshots; %d entries, %d committed, %d states applied; %d writes acknowledged, %d refused, %d unknown, %d reads"
+                "%d nodes, seed %d: %d elections, %d messages, %d snapshots; %d entries, %d committed, %d states applied; %d writes acknowledged, %d refused, %d unknown, %d reads, %d moments of leading"
                 nodes
                 seed
                 seen.Elections
@@ -125,6 +125,7 @@ let private run (nodes: int) (steps: int) (seed: int) =
                 told.Refused
                 told.Unknown
                 told.Reads
+                told.Moments
         | violations ->
             failtestf
                 "%d nodes, seed %d (repeat: REGATTA_TEST_SEED=%d), after %s: %s"

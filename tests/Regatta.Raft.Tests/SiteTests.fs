@@ -13,6 +13,17 @@ open Regatta.Raft.Tests.SiteLife
 
 let private others (site: Site) (id: int64) = site.Ids |> List.filter (fun other -> other <> id)
 
+let private ledAt (group: ITableGroup) = group.LedAtAsync(CancellationToken.None).AsTask()
+
+let rec private ledBehind group (moment: int64) : Task =
+    task {
+        let! found = ledAt group
+
+        if not (found.HasValue && found.Value > moment) then
+            do! Task.Delay 5
+            do! ledBehind group moment
+    }
+
 let private requests =
     testList
         "requests"
@@ -56,6 +67,32 @@ let private requests =
                       let! outcome = barrier (reader.Group 7L)
                       Expect.isTrue outcome.Succeeded $"confirmed: {outcome.Reason}"
                       Expect.equal (get (reader.Group 7L) "key") (Some($"{round}", revision)) "the newest"
+              }
+
+          taskCase "the leader, and only it, knows by its heartbeats until when it certainly led; without a majority that stands still"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+                  use site = new Site(directory.Path, 3)
+                  do! site.Start()
+                  let! leader = site.Leader(7L, site.Ids)
+                  let ledAt (id: int64) = ledAt (site.Node(id).Group 7L)
+                  let began = TimeProvider.System.GetTimestamp()
+                  do! soon (ledBehind (site.Node(leader).Group 7L) began)
+
+                  for other in others site leader do
+                      let! none = soonResult (ledAt other)
+                      Expect.isFalse none.HasValue "it does not lead"
+
+                  for other in others site leader do
+                      do! site.Crash other
+
+                  let gone = TimeProvider.System.GetTimestamp()
+
+                  for _ in 1..20 do
+                      let! moment = soonResult (ledAt leader)
+                      if moment.HasValue then Expect.isLessThan moment.Value gone "no later than a majority was there"
+                      do! Task.Delay 5
               }
 
           taskCase "without a majority nothing is acknowledged, and callers are told in time"

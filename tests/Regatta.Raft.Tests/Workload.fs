@@ -4,6 +4,7 @@ module Regatta.Raft.Tests.Workload
 open System
 open System.Collections.Concurrent
 open System.Collections.Generic
+open System.Diagnostics
 open System.Threading
 open System.Threading.Tasks
 open Regatta.Core
@@ -18,19 +19,36 @@ type private Told =
     | Nothing
     | Unknown
 
-type Counts = { Acknowledged: int; Refused: int; Unknown: int; Reads: int }
+type Counts = { Acknowledged: int; Refused: int; Unknown: int; Reads: int; Moments: int }
 
 type Workload(site: Site, groups: int64 list, evidence: Evidence, seed: int) =
     let writes = ConcurrentDictionary<struct (int64 * string), Told>()
     let floors = dict [ for group in groups -> group, ref 0L ]
+    let raised = dict [ for group in groups -> group, List<struct (int64 * int64)>() ]
     let mutable reads = 0
+    let mutable moments = 0
 
     /// The newest revision that anybody has been shown.
     let floor group = Volatile.Read &floors[group].contents
 
     let raiseFloor group (revision: int64) =
         let cell = floors[group]
-        lock cell (fun () -> cell.Value <- max cell.Value revision)
+
+        lock cell (fun () ->
+            if revision > cell.Value then
+                cell.Value <- revision
+                raised[group].Add(struct (Stopwatch.GetTimestamp(), revision)))
+
+    /// The newest revision that anybody had been shown before a moment.
+    let floorBefore group (moment: int64) =
+        lock floors[group] (fun () ->
+            let found = raised[group].FindLastIndex(fun (struct (at, _)) -> at < moment)
+
+            if found < 0 then
+                0L
+            else
+                let struct (_, revision) = raised[group][found]
+                revision)
 
     let told (outcome: ProposalOutcome) =
         match outcome.Result, outcome.Failure with
@@ -71,10 +89,36 @@ type Workload(site: Site, groups: int64 list, evidence: Evidence, seed: int) =
                 Interlocked.Increment &reads |> ignore
         }
 
+    /// A node that says when it certainly led has everything that was committed before.
+    let ask (group: ITableGroup) (token: CancellationToken) =
+        task {
+            try
+                let! led = group.LedAtAsync(token).AsTask()
+
+                if led.HasValue then
+                    let revision = group.Reader.Revision
+                    let least = floorBefore group.GroupId led.Value
+
+                    if revision < least then
+                        evidence.Violated
+                            $"group {group.GroupId}: a leader at revision {revision} says that it has everything from before a moment at which {least} had been shown"
+
+                    Interlocked.Increment &moments |> ignore
+            with
+            | :? OperationCanceledException
+            | :? ObjectDisposedException -> ()
+        }
+
     let request (random: Random) (group: ITableGroup) (key: string) =
         task {
             use limit = new CancellationTokenSource(random.Next(100, 3000))
-            if random.Next 3 > 0 then do! write group key limit.Token else do! look group limit.Token
+
+            match random.Next 9 with
+            | 0
+            | 1 -> do! look group limit.Token
+            | 2
+            | 3 -> do! ask group limit.Token
+            | _ -> do! write group key limit.Token
         }
 
     /// One client: a request after the other, to any node that is up.
@@ -129,4 +173,5 @@ type Workload(site: Site, groups: int64 list, evidence: Evidence, seed: int) =
         { Acknowledged = count _.IsRevision
           Refused = count _.IsNothing
           Unknown = count _.IsUnknown
-          Reads = Volatile.Read &reads }
+          Reads = Volatile.Read &reads
+          Moments = Volatile.Read &moments }

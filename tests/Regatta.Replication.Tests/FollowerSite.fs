@@ -305,6 +305,7 @@ and [<Sealed>] FollowerNode(scene: Scene, site: FollowerSite, id: int64, state: 
         member node.ReadBarrierAsync token = ValueTask<BarrierOutcome>(node.Barrier token)
         member _.WaitForRevisionAsync(_, _) = raise (NotSupportedException())
         member _.OpenViewAsync(_, _) = raise (NotSupportedException())
+        member _.LedAtAsync _ = raise (NotSupportedException())
         member _.MoveLeaderAsync(_, _) = raise (NotSupportedException())
         member _.Term = 1L
         member node.LeaderNodeId = node.KnownLeader

@@ -123,6 +123,7 @@ type LeaderTable private (scene: Scene, life: Core.Incarnation, start: (Spec.Sta
 
         member _.ProposeAsync(_, _) = raise (NotSupportedException())
         member _.OpenViewAsync(_, _) = raise (NotSupportedException())
+        member _.LedAtAsync _ = raise (NotSupportedException())
         member _.MoveLeaderAsync(_, _) = raise (NotSupportedException())
         member _.Term = 1L
         member _.LeaderNodeId = 1L

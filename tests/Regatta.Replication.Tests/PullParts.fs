@@ -58,6 +58,7 @@ type ScriptedGroup(life: Incarnation) =
 
         member _.WaitForRevisionAsync(_, _) = raise (NotSupportedException())
         member _.OpenViewAsync(_, _) = raise (NotSupportedException())
+        member _.LedAtAsync _ = raise (NotSupportedException())
         member _.MoveLeaderAsync(_, _) = raise (NotSupportedException())
         member _.Term = 1L
         member _.LeaderNodeId = 1L

@@ -69,7 +69,8 @@ internal sealed class CommonOptions(Surroundings surroundings)
     /// <summary>A client for the parsed options.</summary>
     /// <exception cref="CommandException">An option's value is wrong.</exception>
     /// <param name="forwardReads">As in <see cref="ClientOptions"/>.</param>
-    public RegattaClient Connect(ParseResult parsed, bool forwardReads = false)
+    /// <param name="answered">As in <see cref="ClientOptions"/>.</param>
+    public RegattaClient Connect(ParseResult parsed, bool forwardReads = false, Action<Provenance>? answered = null)
     {
         List<Endpoint> endpoints = [];
         foreach (string text in parsed.GetValue(Endpoints)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
@@ -89,6 +90,7 @@ internal sealed class CommonOptions(Surroundings surroundings)
             Token = parsed.GetValue(Token) ?? "",
             Session = parsed.GetValue(Session) is { } file ? SessionFile.Open(file) : null,
             ForwardReads = forwardReads,
+            Answered = answered,
             Clock = surroundings.Clock,
         });
     }

@@ -88,6 +88,7 @@ internal static class DevCommand
         OptionsOutcome outcome = OptionCatalog.Apply(
             new NodeOptions { Role = site == 0 ? NodeRole.Leader : NodeRole.Follower },
             [
+                new("memberlist.cluster-name", $"site-{site}"),
                 new("data-dir", Path.Combine(root, $"site-{site}", $"node-{node}")),
                 new("log-level", level),
                 new("memberlist.node-name", name),

@@ -36,10 +36,11 @@ internal static class KvGetCommand
         KeyValueView view = reading.View(parsed);
         OutputFormat format = common.Format(parsed, OutputFormat.Simple);
         OutputSink output = new(surroundings.Output);
-        using RegattaClient client = common.Connect(parsed, reading.Forwards(parsed));
+        KeyValuePrinter printer = new(output, format, view);
+        using RegattaClient client = common.Connect(parsed, reading.Forwards(parsed), printer.Tell);
         if (format == OutputFormat.Simple && request.RangeEnd.IsEmpty && !view.KeysOnly && !view.CountOnly)
             return await PrintValueAsync(client, request, output, surroundings, token);
-        long found = await RangeReading.PrintAsync(client, request, new KeyValuePrinter(output, format, view), token);
+        long found = await RangeReading.PrintAsync(client, request, printer, token);
         return found > 0 || view.CountOnly ? ExitCode.Ok : NotFound(surroundings, request);
     }
 

@@ -50,9 +50,9 @@ internal static class KvRangeCommand
         ParseResult parsed, CommonOptions common, Surroundings surroundings, RangeRequest request, ReadOptions reading, CancellationToken token)
     {
         KeyValueView view = reading.View(parsed);
-        using RegattaClient client = common.Connect(parsed, reading.Forwards(parsed));
-        OutputSink output = new(surroundings.Output);
-        await RangeReading.PrintAsync(client, request, new KeyValuePrinter(output, common.Format(parsed, OutputFormat.Simple), view), token);
+        KeyValuePrinter printer = new(new OutputSink(surroundings.Output), common.Format(parsed, OutputFormat.Simple), view);
+        using RegattaClient client = common.Connect(parsed, reading.Forwards(parsed), printer.Tell);
+        await RangeReading.PrintAsync(client, request, printer, token);
         return ExitCode.Ok;
     }
 }

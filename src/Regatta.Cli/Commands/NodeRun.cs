@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Regatta.Node;
+using Regatta.Storage;
 
 namespace Regatta.Cli;
 
@@ -25,7 +26,9 @@ internal static class NodeRun
         using ILoggerFactory loggers = ConsoleLog.Open(options[0].LogLevel, surroundings);
         try
         {
-            await using StartedNodes nodes = await StartedNodes.StartAsync(options, loggers, surroundings.Clock, stop);
+            // A node has to notice that its machine has slept.
+            TimeProvider clock = surroundings.Clock == TimeProvider.System ? BootClock.Instance : surroundings.Clock;
+            await using StartedNodes nodes = await StartedNodes.StartAsync(options, loggers, clock, stop);
             await AnnounceAsync(nodes, surroundings, hints(nodes));
             using CancellationTokenSource running = CancellationTokenSource.CreateLinkedTokenSource(stop);
             Task ready = SayWhenReadyAsync(nodes, surroundings, running.Token);

@@ -25,13 +25,19 @@ internal sealed class ReadOptions
 
     private readonly Option<bool> _forward = new("--forward")
     {
-        Description = "A node of a follower site that is behind --session or --min-revision passes the read on to the leader site, after a moment.",
+        Description = "A node of a follower site that is behind --session, --min-revision or --max-staleness passes the read on to the leader site, after a moment.",
     };
 
     private readonly Option<ulong> _minRevision = new("--min-revision")
     {
         Description = "Answer only when the node has reached this table revision; wait for it until the time-out.",
         HelpName = "REVISION",
+    };
+
+    private readonly Option<string?> _maxStaleness = new("--max-staleness")
+    {
+        Description = "Miss no write that is older than this, at whichever site: the node finds out anew when it does not know its state to be so recent.",
+        HelpName = "DURATION",
     };
 
     private readonly Option<long>[] _bounds =
@@ -45,7 +51,7 @@ internal sealed class ReadOptions
     public void AddTo(Command command)
     {
         _consistency.AcceptOnlyFromAmong("local", "site", "global");
-        foreach (Option option in (Option[])[_limit, _keysOnly, _countOnly, _linearizable, _consistency, _minRevision, _forward, .. _bounds])
+        foreach (Option option in (Option[])[_limit, _keysOnly, _countOnly, _linearizable, _consistency, _minRevision, _maxStaleness, _forward, .. _bounds])
             command.Add(option);
         command.Validators.Add(result =>
         {
@@ -71,11 +77,21 @@ internal sealed class ReadOptions
         Linearizable = parsed.GetValue(_linearizable),
         Consistency = ConsistencyOf(parsed.GetValue(_consistency)!),
         MinRevision = parsed.GetValue(_minRevision),
+        MaxStalenessMs = Milliseconds(parsed.GetValue(_maxStaleness)),
         MinModRevision = parsed.GetValue(_bounds[0]),
         MaxModRevision = parsed.GetValue(_bounds[1]),
         MinCreateRevision = parsed.GetValue(_bounds[2]),
         MaxCreateRevision = parsed.GetValue(_bounds[3]),
     };
+
+    private static ulong Milliseconds(string? text)
+    {
+        if (text is null)
+            return 0;
+        return Duration.TryParse(text, out TimeSpan most)
+            ? (ulong)Math.Floor(most.TotalMilliseconds)
+            : throw CommandException.Usage($"--max-staleness: \"{text}\" is not a duration from 1ms to 24h", "write 500ms, 5s or 1m");
+    }
 
     private static Consistency ConsistencyOf(string text) => text switch
     {

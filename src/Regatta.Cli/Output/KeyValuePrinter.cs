@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text;
+using Regatta.Client;
 using Regatta.Protocol.Mvcc;
 using Regatta.Protocol.V1;
 
@@ -16,6 +17,7 @@ internal sealed class KeyValuePrinter(OutputSink output, OutputFormat format, Ke
 
     private readonly List<IReadOnlyList<string>> _rows = [];
     private ResponseHeader? _header;
+    private Provenance? _provenance;
     private long _count;
     private bool _more;
 
@@ -34,18 +36,32 @@ internal sealed class KeyValuePrinter(OutputSink output, OutputFormat format, Ke
         _more = page.More;
     }
 
+    /// <summary>What the answer says of itself; it comes last.</summary>
+    public void Tell(Provenance provenance) => _provenance = provenance;
+
     public async ValueTask EndAsync(CancellationToken token)
     {
         if (format == OutputFormat.Json)
         {
             KeyValueJson.WriteNumber(output, view.CountOnly ? ",\"count\":"u8 : "],\"count\":"u8, _count);
-            output.WriteLine(_more ? ",\"more\":true}" : ",\"more\":false}");
+            output.Write(_more ? ",\"more\":true"u8 : ",\"more\":false"u8);
+            if (_provenance is { } provenance)
+                PrintProvenance(provenance);
+            output.WriteLine("}");
         }
         else if (view.CountOnly)
             output.WriteLine(format == OutputFormat.JsonLines ? $"{{\"count\":{_count}}}" : _count.ToString(CultureInfo.InvariantCulture));
         else if (format == OutputFormat.Table)
             PrintRows();
         await output.FlushAsync(token);
+    }
+
+    private void PrintProvenance(Provenance provenance)
+    {
+        if (provenance.Staleness is { } staleness)
+            KeyValueJson.WriteNumber(output, ",\"staleness_ms\":"u8, (long)staleness.TotalMilliseconds);
+        output.Write(","u8);
+        JsonText.WriteField(output, "site"u8, Encoding.UTF8.GetBytes(provenance.Site));
     }
 
     private void Begin(ResponseHeader? header)

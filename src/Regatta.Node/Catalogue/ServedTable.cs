@@ -13,6 +13,8 @@ internal sealed class ServedTable(string name, Incarnation incarnation, ITableGr
 
     public ITableGroup Group { get; } = group;
 
+    public TableFreshness Fresh { get; } = new(group);
+
     /// <summary>The header of a reply that shows the table at <paramref name="revision"/>.</summary>
     public ResponseHeader Header(long revision) => new()
     {

@@ -4,16 +4,10 @@ using Regatta.Protocol.V1;
 namespace Regatta.Node;
 
 /// <summary>The KV calls at a follower site: writes go to the leader site, and so do reads that are to see everything, or more than is here if their client allows it; the others are answered here.</summary>
-internal sealed class FollowerKvService(
-    PointReads points, RangeReads ranges, Iterations iterations, Watches watches, Transactions transactions, Forwarding forwarding, GlobalReads globals, ForwardedWrites writes)
-    : ReadKvService(points, ranges, iterations, watches)
+internal sealed class FollowerKvService(KvReads reads, Forwarding forwarding, GlobalReads globals, ForwardedWrites writes) : ReadKvService(reads)
 {
-    private static readonly Rejection NotYet = new(
-        StatusCode.Unimplemented, "a follower site does not know yet how stale it is, so it cannot answer max_staleness_ms; use consistency GLOBAL, a session or min_revision");
-
     public override Task<RangeResponse> Range(RangeRequest request, ServerCallContext context)
     {
-        ThrowOnStaleness(request);
         if (request.Consistency == Consistency.Global)
             return globals.RangeAsync(request, context);
         return Forwarding.IsAsked(context) ? HereOrForwardAsync(request, context) : base.Range(request, context);
@@ -21,7 +15,6 @@ internal sealed class FollowerKvService(
 
     public override Task IterateRange(RangeRequest request, IServerStreamWriter<RangeResponse> responseStream, ServerCallContext context)
     {
-        ThrowOnStaleness(request);
         if (request.Consistency == Consistency.Global)
             return globals.IterateAsync(request, responseStream, context);
         return Forwarding.IsAsked(context) ? HereOrForwardAsync(request, responseStream, context) : base.IterateRange(request, responseStream, context);
@@ -37,30 +30,24 @@ internal sealed class FollowerKvService(
             return writes.TxnAsync(request, context);
         if (request.Consistency == Consistency.Global)
             return globals.TxnAsync(request, context);
-        return Forwarding.IsAsked(context) ? HereOrForwardAsync(request, context) : transactions.RunAsync(request, context);
-    }
-
-    private static void ThrowOnStaleness(RangeRequest request)
-    {
-        if (request.MaxStalenessMs > 0)
-            throw NotYet.ToException();
+        return Forwarding.IsAsked(context) ? HereOrForwardAsync(request, context) : Reads.Transactions.RunAsync(request, context);
     }
 
     private async Task<RangeResponse> HereOrForwardAsync(RangeRequest request, ServerCallContext context) =>
-        await forwarding.IsHereAsync(request.Table, request.MinRevision, context.CancellationToken)
+        await forwarding.IsHereAsync(request.Table, request.MinRevision, request.MaxStalenessMs, context.CancellationToken)
             ? await base.Range(request, context)
             : await globals.RangeAsync(request, context);
 
     private async Task HereOrForwardAsync(RangeRequest request, IServerStreamWriter<RangeResponse> replies, ServerCallContext context)
     {
-        if (await forwarding.IsHereAsync(request.Table, request.MinRevision, context.CancellationToken))
+        if (await forwarding.IsHereAsync(request.Table, request.MinRevision, request.MaxStalenessMs, context.CancellationToken))
             await base.IterateRange(request, replies, context);
         else
             await globals.IterateAsync(request, replies, context);
     }
 
     private async Task<TxnResponse> HereOrForwardAsync(TxnRequest request, ServerCallContext context) =>
-        await forwarding.IsHereAsync(request.Table, request.MinRevision, context.CancellationToken)
-            ? await transactions.RunAsync(request, context)
+        await forwarding.IsHereAsync(request.Table, request.MinRevision, maxStaleness: 0, context.CancellationToken)
+            ? await Reads.Transactions.RunAsync(request, context)
             : await globals.TxnAsync(request, context);
 }

@@ -5,19 +5,20 @@ using Regatta.Protocol.V1;
 namespace Regatta.Node;
 
 /// <summary>Linearizable reads across sites (G6), asked at a follower site: the leader site answers them, behind the barrier of its own site.</summary>
-internal sealed class GlobalReads(ServedTables tables, LeaderKv leader, CallDeadlines deadlines)
+internal sealed class GlobalReads(ServedTables tables, LeaderKv leader, StalenessTrailers trailers, CallDeadlines deadlines, TimeProvider time)
 {
     public async Task<RangeResponse> RangeAsync(RangeRequest request, ServerCallContext context)
     {
         RangeRequest there = AtLeader(request);
         using CallDeadline deadline = deadlines.Start(context);
-        return await leader.ReadAsync((client, options) => client.RangeAsync(there, options), context.Deadline, deadline);
+        return await leader.ReadAsync((client, options) => client.RangeAsync(there, options), context.Deadline, deadline, Teller(context));
     }
 
     public async Task IterateAsync(RangeRequest request, IServerStreamWriter<RangeResponse> replies, ServerCallContext context)
     {
         RangeRequest there = AtLeader(request);
-        await foreach (RangeResponse page in leader.ReadAsync((client, options) => client.IterateRange(there, options), context.Deadline, context.CancellationToken))
+        await foreach (RangeResponse page in leader.ReadAsync(
+            (client, options) => client.IterateRange(there, options), context.Deadline, Teller(context), context.CancellationToken))
             await replies.WriteAsync(page, context.CancellationToken);
     }
 
@@ -27,7 +28,14 @@ internal sealed class GlobalReads(ServedTables tables, LeaderKv leader, CallDead
         TxnRequest there = request.Clone();
         there.Consistency = Consistency.Global;
         using CallDeadline deadline = deadlines.Start(context);
-        return await leader.ReadAsync((client, options) => client.TxnAsync(there, options), context.Deadline, deadline);
+        return await leader.ReadAsync((client, options) => client.TxnAsync(there, options), context.Deadline, deadline, Teller(context));
+    }
+
+    /// <summary>The answer has everything that was committed before now.</summary>
+    private Action<Metadata> Teller(ServerCallContext context)
+    {
+        long began = time.GetTimestamp();
+        return theirs => trailers.TellOf(theirs, context, began);
     }
 
     private RangeRequest AtLeader(RangeRequest request)

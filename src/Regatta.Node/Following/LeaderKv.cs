@@ -37,15 +37,20 @@ internal sealed class LeaderKv(ChannelSet leader, bool isUnderGo)
         }
     }
 
+    /// <param name="answered">Is given the trailers of the answer.</param>
     /// <exception cref="RpcException">No node of the leader site has an answer, or it refuses.</exception>
-    public async Task<TReply> ReadAsync<TReply>(Func<KV.KVClient, CallOptions, AsyncUnaryCall<TReply>> call, DateTime until, CallDeadline deadline)
+    public async Task<TReply> ReadAsync<TReply>(
+        Func<KV.KVClient, CallOptions, AsyncUnaryCall<TReply>> call, DateTime until, CallDeadline deadline, Action<Metadata> answered)
     {
         for (int attempt = 1; ; attempt++)
         {
             ChannelRoute route = leader.Current;
             try
             {
-                return await call(new KV.KVClient(route.Invoker), Options(until, deadline.Token));
+                using AsyncUnaryCall<TReply> running = call(new KV.KVClient(route.Invoker), Options(until, deadline.Token));
+                TReply reply = await running;
+                answered(running.GetTrailers());
+                return reply;
             }
             catch (RpcException e) when (LeaveIfGone(e, route) && attempt < leader.Count && !deadline.Token.IsCancellationRequested)
             {
@@ -60,7 +65,7 @@ internal sealed class LeaderKv(ChannelSet leader, bool isUnderGo)
 
     /// <summary>A stream of replies; another node goes on in its place until the first message: after that its stream would show another revision.</summary>
     public async IAsyncEnumerable<TReply> ReadAsync<TReply>(
-        Func<KV.KVClient, CallOptions, AsyncServerStreamingCall<TReply>> call, DateTime until, [EnumeratorCancellation] CancellationToken cancellationToken)
+        Func<KV.KVClient, CallOptions, AsyncServerStreamingCall<TReply>> call, DateTime until, Action<Metadata> answered, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         for (int attempt = 1; ; attempt++)
         {
@@ -72,7 +77,11 @@ internal sealed class LeaderKv(ChannelSet leader, bool isUnderGo)
                 try
                 {
                     if (!await stream.ResponseStream.MoveNext(cancellationToken))
+                    {
+                        answered(stream.GetTrailers());
                         yield break;
+                    }
+
                     isStarted = true;
                 }
                 catch (RpcException e) when (LeaveIfGone(e, route) && !isStarted && attempt < leader.Count && !cancellationToken.IsCancellationRequested)

@@ -134,7 +134,9 @@ internal sealed partial class NodeParts
             return Task.CompletedTask;
         });
         CallDeadlines deadlines = new(options.ApiDefaultDeadline, time);
-        GrpcServices services = Services(options, catalogue, history, addresses, new NodeInfo(directory, time), deadlines, time, streams.Token);
+        Probing probing = new(options, _follower, Served, history, Groups.Site, time, loggers);
+        OnClose(() => probing.DisposeAsync().AsTask());
+        GrpcServices services = Services(options, catalogue, history, probing, addresses, new NodeInfo(directory, time), deadlines, time, streams.Token);
         NodeMetrics metrics = new(Served, Readiness, Iterations, () => FreeSpace.BytesAvailable(directory.Root));
         FollowingMetrics following = new(Following);
         EngineMetrics engine = new();
@@ -155,7 +157,7 @@ internal sealed partial class NodeParts
 
         if (options.ServesFollowers)
         {
-            ReplicationServices replication = ForFollowers(options, services, catalogue, history, deadlines, time, streams.Token);
+            ReplicationServices replication = ForFollowers(options, services, catalogue, history, probing, deadlines, time, streams.Token);
             Replication = ApiServer.Build("replication.address", options.ReplicationAddress, options, replication.Add, guard, loggers);
             await StartServerAsync(Replication, "replication.address", options.ReplicationAddress, time, cancellationToken);
         }
@@ -243,26 +245,30 @@ internal sealed partial class NodeParts
     }
 
     private GrpcServices Services(
-        NodeOptions options, Catalogue catalogue, Guid history, NodeAddresses addresses, NodeInfo info, CallDeadlines deadlines, TimeProvider time, CancellationToken stopping)
+        NodeOptions options, Catalogue catalogue, Guid history, Probing probing, NodeAddresses addresses, NodeInfo info, CallDeadlines deadlines, TimeProvider time, CancellationToken stopping)
     {
         Limits limits = new((int)options.MaxKeyBytes, (int)options.MaxValueBytes, (int)options.MaxRequestBytes, (int)options.MaxTxnOperations);
         int pageBytes = (int)options.PageBytes;
         ReplyBudget budget = new(options.MaxReplyBytesInFlight);
         Iterations = new ViewSlots((int)options.MaxIterations, "IterateRange");
         Snapshots = new ViewSlots((int)options.ReplicationMaxSnapshots, "Snapshot.Stream");
-        PointReads points = new(Served, limits, deadlines);
-        RangeReads ranges = new(Served, limits, pageBytes, budget, deadlines);
-        Iterations iterations = new(Served, limits, pageBytes, Iterations, options.ApiStallTimeout, deadlines);
-        Transactions transactions = new(Served, limits, pageBytes, budget, deadlines);
+        StalenessTrailers trailers = new(options.ClusterName, time);
+        Freshness freshness = new(probing.Leader, probing.IsKnown, trailers, time);
         Watches watches = new(Served, limits, (int)options.MaxWatches, time, stopping);
         OnClose(() => watches.DisposeAsync().AsTask());
+        KvReads reads = new(
+            new PointReads(Served, limits, freshness, deadlines),
+            new RangeReads(Served, limits, pageBytes, budget, freshness, deadlines),
+            new Iterations(Served, limits, pageBytes, Iterations, options.ApiStallTimeout, freshness, deadlines),
+            watches,
+            new Transactions(Served, limits, pageBytes, budget, freshness, deadlines));
         Following = new SiteFollowing(_follower, options, catalogue, Served, Groups.Site, time);
-        SiteNodes site = new(Groups.Site, options, addresses, Served, new TableHashing(options.RaftNodeId), Following, time);
+        SiteNodes site = new(Groups.Site, options, addresses, Served, new TableHashing(options.RaftNodeId), Following, probing.KnownAsync, time);
         Groups.Site.AnswerBy(site.AnswerAsync);
         BearerToken token = new(options.TablesToken);
         KV.KVBase kv = _follower is { } parts
-            ? FollowerKv(parts, points, ranges, iterations, watches, transactions, deadlines, time)
-            : new KvService(points, ranges, iterations, watches, new Writes(Served, limits, pageBytes, deadlines), transactions);
+            ? FollowerKv(parts, reads, freshness, trailers, deadlines, time)
+            : new KvService(reads, new Writes(Served, limits, pageBytes, deadlines));
         return new GrpcServices(
             new SessionKvService(kv, new SessionCalls(Served, Reconciler, history, _follower is { IsUnderGo: true }, deadlines)),
             new ClusterService(options, site, Following, Served, info),
@@ -274,18 +280,18 @@ internal sealed partial class NodeParts
     }
 
     private FollowerKvService FollowerKv(
-        FollowerParts follower, PointReads points, RangeReads ranges, Iterations iterations, Watches watches, Transactions transactions, CallDeadlines deadlines, TimeProvider time)
+        FollowerParts follower, KvReads reads, Freshness freshness, StalenessTrailers trailers, CallDeadlines deadlines, TimeProvider time)
     {
         LeaderKv leader = new(follower.Leader, follower.IsUnderGo);
         return new FollowerKvService(
-            points, ranges, iterations, watches, transactions,
-            new Forwarding(Served, time),
-            new GlobalReads(Served, leader, deadlines),
+            reads,
+            new Forwarding(Served, freshness, time),
+            new GlobalReads(Served, leader, trailers, deadlines, time),
             new ForwardedWrites(Served, Reconciler, leader, follower.IsUnderGo, deadlines));
     }
 
     private ReplicationServices ForFollowers(
-        NodeOptions options, GrpcServices services, Catalogue catalogue, Guid history, CallDeadlines deadlines, TimeProvider time, CancellationToken stopping)
+        NodeOptions options, GrpcServices services, Catalogue catalogue, Guid history, Probing probing, CallDeadlines deadlines, TimeProvider time, CancellationToken stopping)
     {
         // The catalogue is followed like a table, under a name that no table can have.
         ByteString system = ByteString.CopyFromUtf8(LeaderTables.Catalogue);
@@ -295,7 +301,7 @@ internal sealed partial class NodeParts
             services.Kv,
             new LogService(Find, (int)options.ReplicationMessageBytes, deadlines, time, stopping),
             new SnapshotService(Find, Groups, Snapshots, options.ApiStallTimeout, deadlines, stopping),
-            new MetadataService(catalogue, history, Served, deadlines));
+            new MetadataService(catalogue, history, Served, probing.Census!, probing.Messages, deadlines, time));
     }
 
     private async Task StartServerAsync(WebServer server, string option, ListenAddress address, TimeProvider time, CancellationToken cancellationToken)

@@ -66,6 +66,9 @@ public sealed record NodeOptions
     /// <summary>How often a leader site that ends its streams is asked for what is new.</summary>
     public TimeSpan ReplicationPollInterval { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>How often the node finds out how recent its tables are.</summary>
+    public TimeSpan ReplicationProbeInterval { get; init; } = TimeSpan.FromMilliseconds(200);
+
     /// <summary>How often a leader site of the Go project is asked for the names of its tables.</summary>
     public TimeSpan ReplicationReconcileInterval { get; init; } = TimeSpan.FromSeconds(30);
 

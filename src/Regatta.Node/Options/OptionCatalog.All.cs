@@ -15,7 +15,7 @@ public static partial class OptionCatalog
         Option("log-level", OptionKinds.Level, o => o.LogLevel, (o, v) => o with { LogLevel = v },
             "The least important messages that are logged: DEBUG, INFO, WARN or ERROR."),
         Option("memberlist.cluster-name", OptionKinds.Text, o => o.ClusterName, (o, v) => o with { ClusterName = v },
-            "The site's name, as MemberList gives it."),
+            "The site's name, as MemberList and the trailer regatta-site of every read give it."),
         Option("memberlist.node-name", OptionKinds.Text, o => o.NodeName, (o, v) => o with { NodeName = v },
             "The node's name, as MemberList gives it; when empty, \"node-\" and the node id."),
         .. Network(), .. Raft(), .. Tables(), .. Limits(), .. Log(), .. Storage(),
@@ -58,6 +58,8 @@ public static partial class OptionCatalog
             1, 100, "For a follower site: the most tables whose whole state this node fetches from the leader site at a time; the others wait.", "tables"),
         Ranged("replication.poll-interval", OptionKinds.Duration, o => o.ReplicationPollInterval, (o, v) => o with { ReplicationPollInterval = v },
             Millisecond, TimeSpan.FromHours(1), "For a follower site of a leader site of the Go project: how often each table is asked for changes; a write that is passed on takes up to as long to be answered."),
+        Ranged("replication.probe-interval", OptionKinds.Duration, o => o.ReplicationProbeInterval, (o, v) => o with { ReplicationProbeInterval = v },
+            TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), "How often the node finds out how recent its tables are; what regatta-staleness-ms says is about as much greater than the true staleness."),
         Ranged("replication.reconcile-interval", OptionKinds.Duration, o => o.ReplicationReconcileInterval, (o, v) => o with { ReplicationReconcileInterval = v },
             Millisecond, TimeSpan.FromDays(1), "For a follower site of a leader site of the Go project: how often it is asked which tables it has."),
     ];

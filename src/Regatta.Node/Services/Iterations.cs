@@ -8,7 +8,7 @@ namespace Regatta.Node;
 /// IterateRange: all pages from one view. The next page is read when the client has taken the one before, so a slow client costs one
 /// page and the view; how many of these there may be is bounded.
 /// </summary>
-internal sealed class Iterations(ServedTables tables, Limits limits, int pageBytes, ViewSlots slots, TimeSpan stallTimeout, CallDeadlines deadlines)
+internal sealed class Iterations(ServedTables tables, Limits limits, int pageBytes, ViewSlots slots, TimeSpan stallTimeout, Freshness freshness, CallDeadlines deadlines)
 {
     public async Task RunAsync(RangeRequest request, IServerStreamWriter<RangeResponse> replies, ServerCallContext context)
     {
@@ -16,15 +16,19 @@ internal sealed class Iterations(ServedTables tables, Limits limits, int pageByt
         RangeAdmission.ThrowOnForm(request, query);
         ServedTable table = tables.Get(request.Table);
         RangeAdmission.ThrowOnLimits(query, limits);
-        if (!Freshness.IsLocal(request))
+        if (!freshness.IsHere(request, table))
         {
             using CallDeadline deadline = deadlines.Start(context);
-            await Freshness.AwaitAsync(request, table.Group, deadline);
+            await freshness.AwaitAsync(request, table, deadline);
         }
+
+        long moment = table.Fresh.Moment;
         using IDisposable slot = slots.Take();
         try
         {
             await StreamAsync(query, table, replies, context);
+            // Its pages show what was here at its beginning.
+            freshness.Tell(context, moment);
         }
         catch (OperationCanceledException)
         {

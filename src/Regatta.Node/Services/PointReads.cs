@@ -9,26 +9,28 @@ namespace Regatta.Node;
 /// <summary>
 /// Range of one key: by far the most frequent read. A serializable one completes on the request's thread without a snapshot, a timer or a task switch.
 /// </summary>
-internal sealed class PointReads(ServedTables tables, Limits limits, CallDeadlines deadlines)
+internal sealed class PointReads(ServedTables tables, Limits limits, Freshness freshness, CallDeadlines deadlines)
 {
     public Task<RangeResponse> Read(RangeRequest request, in RangeQuery query, ServerCallContext context)
     {
         ServedTable table = tables.Get(request.Table);
         RangeAdmission.ThrowOnLimits(query, limits);
-        return Freshness.IsLocal(request) ? Task.FromResult(Answer(request, table)) : ReadFreshAsync(request, table, context);
+        return freshness.IsHere(request, table) ? Task.FromResult(Answer(request, table, table.Fresh.Moment, context)) : ReadFreshAsync(request, table, context);
     }
 
     private async Task<RangeResponse> ReadFreshAsync(RangeRequest request, ServedTable table, ServerCallContext context)
     {
+        long moment;
         using (CallDeadline deadline = deadlines.Start(context))
-            await Freshness.AwaitAsync(request, table.Group, deadline);
-        return Answer(request, table);
+            moment = await freshness.AwaitAsync(request, table, deadline);
+        return Answer(request, table, moment, context);
     }
 
-    private static RangeResponse Answer(RangeRequest request, ServedTable table)
+    private RangeResponse Answer(RangeRequest request, ServedTable table, long moment, ServerCallContext context)
     {
         bool withValue = !request.KeysOnly && !request.CountOnly;
         PointRead read = table.Group.Reader.Get(request.Key.Span, withValue);
+        freshness.Tell(context, moment);
         RangeResponse reply = new() { Header = table.Header(read.Revision) };
         if (!read.Found || !Passes(request, read.Header))
             return reply;

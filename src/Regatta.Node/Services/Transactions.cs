@@ -6,7 +6,7 @@ using Regatta.Raft;
 namespace Regatta.Node;
 
 /// <summary>Txn. One that cannot write is a linearizable read of one view: no log entry, no revision of its own.</summary>
-internal sealed class Transactions(ServedTables tables, Limits limits, int pageBytes, ReplyBudget budget, CallDeadlines deadlines)
+internal sealed class Transactions(ServedTables tables, Limits limits, int pageBytes, ReplyBudget budget, Freshness freshness, CallDeadlines deadlines)
 {
     public async Task<TxnResponse> RunAsync(TxnRequest request, ServerCallContext context)
     {
@@ -20,13 +20,14 @@ internal sealed class Transactions(ServedTables tables, Limits limits, int pageB
 
     private async Task<TxnResponse> ReadAsync(TxnRequest request, TxnCommand command, ServedTable table, CallDeadline deadline, ServerCallContext context)
     {
-        await Freshness.AwaitAsync(request, table.Group, deadline);
+        long moment = await freshness.AwaitAsync(request, table, deadline);
         using ITableView view = table.Group.Reader.OpenView();
         try
         {
             TxnResult result = TableQueries.Evaluate(view, command, pageBytes, deadline.Token);
             TxnResponse reply = Replies.Txn(result, table.Header(result.Revision));
             budget.Take(reply.CalculateSize(), context);
+            freshness.Tell(context, moment);
             return reply;
         }
         catch (OperationCanceledException) when (deadline.Token.IsCancellationRequested)

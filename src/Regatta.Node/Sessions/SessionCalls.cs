@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Grpc.Core;
+using Microsoft.Extensions.Primitives;
 using Regatta.Protocol.Sessions;
 using Regatta.Protocol.V1;
 
@@ -14,24 +15,18 @@ internal sealed class SessionCalls(ServedTables tables, TableReconciler reconcil
 {
     private const string GoOn = $"the trailer {SessionToken.MetadataName} of this reply has a token to go on with";
 
+    private readonly ParsedTokens _parsed = new();
+
     public static bool Carries(ServerCallContext context) => context.GetHttpContext().Request.Headers.ContainsKey(SessionToken.MetadataName);
 
     /// <param name="call">Is given the revision of the table that the session has seen, 0 if none.</param>
-    public async Task<TReply> RunAsync<TReply>(ByteString table, Func<ulong, Task<TReply>> call, Func<TReply, ResponseHeader> header, ServerCallContext context)
+    public Task<TReply> RunAsync<TReply>(ByteString table, Func<ulong, Task<TReply>> call, Func<TReply, ResponseHeader> header, ServerCallContext context)
     {
-        using CallSession session = new(Token(context), context);
-        ulong seen = await SeenAsync(session, table, context);
-        try
-        {
-            TReply reply = await call(seen);
-            Note(session, table, header(reply));
-            return reply;
-        }
-        catch (WrittenException e)
-        {
-            Note(session, table, e.Header);
-            throw;
-        }
+        CallSession session = new(Token(context), context);
+        // As nearly all go: of a table that is here in the life that was seen.
+        return SeenHere(session, table) is { } seen
+            ? EndAsync(session, table, Begin(call, seen), header)
+            : WaitAndRunAsync(session, table, call, header, context);
     }
 
     /// <summary>As <see cref="RunAsync"/>, for a stream of replies that all show the same revision.</summary>
@@ -43,10 +38,58 @@ internal sealed class SessionCalls(ServedTables tables, TableReconciler reconcil
         await call(seen, new NotingWriter(replies, header => Note(session, table, header)));
     }
 
-    private static SessionToken Token(ServerCallContext context)
+    private static Task<TReply> Begin<TReply>(Func<ulong, Task<TReply>> call, ulong seen)
     {
+        try
+        {
+            return call(seen);
+        }
+        catch (Exception e)
+        {
+            return Task.FromException<TReply>(e);
+        }
+    }
+
+    private async Task<TReply> WaitAndRunAsync<TReply>(
+        CallSession session, ByteString table, Func<ulong, Task<TReply>> call, Func<TReply, ResponseHeader> header, ServerCallContext context)
+    {
+        ulong seen;
+        try
+        {
+            seen = await SeenAsync(session, table, context);
+        }
+        catch
+        {
+            session.Dispose();
+            throw;
+        }
+
+        return await EndAsync(session, table, Begin(call, seen), header);
+    }
+
+    private async Task<TReply> EndAsync<TReply>(CallSession session, ByteString table, Task<TReply> running, Func<TReply, ResponseHeader> header)
+    {
+        using CallSession ending = session;
+        try
+        {
+            TReply reply = await running;
+            Note(session, table, header(reply));
+            return reply;
+        }
+        catch (WrittenException e)
+        {
+            Note(session, table, e.Header);
+            throw;
+        }
+    }
+
+    private SessionToken Token(ServerCallContext context)
+    {
+        StringValues values = context.GetHttpContext().Request.Headers[SessionToken.MetadataName];
+        if (values.Count == 1 && _parsed.Find(values[0]) is { } known)
+            return known;
         SessionToken token = SessionToken.Empty;
-        foreach (string? value in context.GetHttpContext().Request.Headers[SessionToken.MetadataName])
+        foreach (string? value in values)
         {
             // Several of a name may have been made one on the way.
             foreach (Range part in value.AsSpan().Split(','))
@@ -57,7 +100,17 @@ internal sealed class SessionCalls(ServedTables tables, TableReconciler reconcil
             }
         }
 
+        if (values.Count == 1)
+            _parsed.Keep(values[0], token);
         return token;
+    }
+
+    /// <summary>As <see cref="SeenAsync"/>, without a wait; null: there is something to wait for, or to refuse.</summary>
+    private ulong? SeenHere(CallSession session, ByteString name)
+    {
+        if (Find(name) is not { } table || session.Token.Find(history, name.Span) is not { } seen)
+            return null;
+        return table.Incarnation.Number == seen.Number && session.Token.HasRoomFor(history, name.Span) ? (ulong)seen.Revision : null;
     }
 
     /// <summary>The revision that the session has seen of the table, in the life that it has here.</summary>
@@ -130,7 +183,7 @@ internal sealed class SessionCalls(ServedTables tables, TableReconciler reconcil
     {
         public SessionToken Token { get; set; } = token;
 
-        public void Dispose() => context.ResponseTrailers.Add(SessionToken.MetadataName, Token.ToString());
+        public void Dispose() => context.ResponseTrailers.Add(Token.Entry);
     }
 
     /// <summary>Hands on messages, and the header of the first one besides.</summary>

@@ -4,6 +4,7 @@ using Google.Protobuf;
 using Grpc.Core;
 using Regatta.Core;
 using Regatta.Protocol.Peer;
+using Regatta.Protocol.Replication;
 using Regatta.Protocol.V1;
 using Regatta.Protocol.V1Ext;
 using Regatta.Raft;
@@ -11,7 +12,9 @@ using Regatta.Raft;
 namespace Regatta.Node;
 
 /// <summary>The nodes of the site: this one answers by itself, the others are asked over the connections between nodes.</summary>
-internal sealed class SiteNodes(ISiteLink link, NodeOptions options, NodeAddresses addresses, ServedTables tables, TableHashing hashing, SiteFollowing following, TimeProvider time) : ISiteCalls
+/// <param name="known">What this node knows of how far the leader site's tables are.</param>
+internal sealed class SiteNodes(
+    ISiteLink link, NodeOptions options, NodeAddresses addresses, ServedTables tables, TableHashing hashing, SiteFollowing following, Func<Task<ProbeResponse>> known, TimeProvider time) : ISiteCalls
 {
     // A member list that waits for a node that is down would be of little use.
     private static readonly TimeSpan DescribeTimeout = TimeSpan.FromSeconds(1);
@@ -66,6 +69,7 @@ internal sealed class SiteNodes(ISiteLink link, NodeOptions options, NodeAddress
             NodeQuestion.QuestionOneofCase.Following => new NodeAnswer { Following = following.Local() },
             NodeQuestion.QuestionOneofCase.Adopt => Adopt(asked.Adopt),
             NodeQuestion.QuestionOneofCase.Reach => new NodeAnswer { Reach = new ReachAnswer { Reaches = await following.ReachesAsync(asked.Reach.Table.ToStringUtf8(), cancellationToken) } },
+            NodeQuestion.QuestionOneofCase.Probe => new NodeAnswer { Probe = await known() },
             _ => Refused(new Rejection(StatusCode.Unimplemented, $"node {options.RaftNodeId} does not know the question; it runs an older version")),
         };
         return answer.ToByteArray();

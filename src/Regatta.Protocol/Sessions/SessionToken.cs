@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Buffers.Text;
 using System.Diagnostics.CodeAnalysis;
 using System.IO.Hashing;
+using Grpc.Core;
 
 namespace Regatta.Protocol.Sessions;
 
@@ -32,10 +33,22 @@ public sealed class SessionToken
 
     private readonly SortedList<Key, SeenTable> _seen;
 
-    private SessionToken(SortedList<Key, SeenTable> seen) => _seen = seen;
+    // Written once, or several times the same.
+    private Metadata.Entry? _entry;
+
+    private readonly int _size;
+
+    private SessionToken(SortedList<Key, SeenTable> seen)
+    {
+        _seen = seen;
+        _size = Size();
+    }
 
     /// <summary>That of a session that begins.</summary>
     public static SessionToken Empty { get; } = new([]);
+
+    /// <summary>The token as metadata.</summary>
+    public Metadata.Entry Entry => _entry ??= new Metadata.Entry(MetadataName, ToString());
 
     /// <summary>The number of tables; one that was seen in several histories counts for each.</summary>
     public int Count => _seen.Count;
@@ -85,15 +98,16 @@ public sealed class SessionToken
 
     /// <summary>Whether there is room to note a table, whatever it is noted with.</summary>
     public bool HasRoomFor(Guid history, ReadOnlySpan<byte> table) =>
-        Size() + (Find(history, table) is null ? MaxEntryBytes : MaxVarint + MaxVarint) <= MaxBytes;
+        _size + (Find(history, table) is null ? MaxEntryBytes : MaxVarint + MaxVarint) <= MaxBytes;
 
     /// <summary>This token and what was seen of a table besides.</summary>
     public SessionToken With(ReadOnlySpan<byte> table, in SeenTable seen)
     {
         Key key = new(seen.History, NameOf(table));
-        SortedList<Key, SeenTable> all = new(_seen);
-        all[key] = all.TryGetValue(key, out SeenTable before) ? SeenTable.Later(before, seen) : seen;
-        return new SessionToken(all);
+        bool isKnown = _seen.TryGetValue(key, out SeenTable before);
+        SeenTable later = isKnown ? SeenTable.Later(before, seen) : seen;
+        // Most calls see nothing new.
+        return isKnown && later == before ? this : new SessionToken(new SortedList<Key, SeenTable>(_seen) { [key] = later });
     }
 
     /// <summary>This token with a table noted as it is given, and nothing else of it: for a holder who was told that what it has seen of the table is gone.</summary>
@@ -110,6 +124,8 @@ public sealed class SessionToken
     /// <summary>What both have seen.</summary>
     public SessionToken Merge(SessionToken other)
     {
+        if (Count == 0 || other.Count == 0)
+            return Count == 0 ? other : this;
         SortedList<Key, SeenTable> all = new(_seen);
         foreach ((Key key, SeenTable seen) in other._seen)
             all[key] = all.TryGetValue(key, out SeenTable before) ? SeenTable.Later(before, seen) : seen;

@@ -126,6 +126,24 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
     /// <exception cref="NotLeaderException">This node does not lead, or does not any more.</exception>
     public ValueTask ConfirmLeadershipAsync(CancellationToken token) => WaitForOneAsync(() => ForceReplicationAsync(token));
 
+    /// <summary>
+    /// A moment at which this node was certainly the leader, known from the rounds that there were anyway: a majority has answered, in its term, what was sent then or later. None of those could have helped another
+    /// one to be elected before, so what was committed before that moment is in the commit index that is read behind this call.
+    /// </summary>
+    /// <returns>A time stamp; null: this node does not lead, or no majority has answered yet.</returns>
+    /// <exception cref="System.Diagnostics.UnreachableException">The group is broken and must be made anew.</exception>
+    public long? LedAt()
+    {
+        long now = _time.GetTimestamp();
+        long term = _entries.Term;
+        Span<long> followed = stackalloc long[_members.Length];
+        for (int i = 0; i < _members.Length; i++)
+            followed[i] = _members[i].IsRemote ? _members[i].Followed.In(term) ?? long.MinValue : now;
+        followed.Sort();
+        long moment = followed[(_members.Length - 1) / 2];
+        return moment > long.MinValue && Leads ? moment : null;
+    }
+
     /// <summary>Begins to wait, again and again, until there was something to wait for.</summary>
     internal static async ValueTask WaitForOneAsync(Func<ValueTask> wait)
     {

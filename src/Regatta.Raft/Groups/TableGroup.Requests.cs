@@ -9,6 +9,14 @@ internal sealed partial class TableGroup
 {
     public ValueTask<ExactView?> OpenViewAsync(long revision, CancellationToken cancellationToken) => _applier.OpenViewAsync(revision, cancellationToken);
 
+    public async ValueTask<long?> LedAtAsync(CancellationToken cancellationToken)
+    {
+        if (_fault is not null || _setting.FailStop.Cause is not null || !Leads() || _consensus.LedAt() is not { } moment)
+            return null;
+        await _progress.WaitForIndexAsync(_entries.Commit, cancellationToken).ConfigureAwait(false);
+        return moment;
+    }
+
     private void FailWaiters(Exception failure)
     {
         _progress.Fail(failure);

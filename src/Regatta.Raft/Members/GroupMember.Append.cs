@@ -14,6 +14,9 @@ internal sealed partial class GroupMember
     private bool _fellSilent;
     private Acknowledgement? _acknowledged;
 
+    /// <summary>Until when the member is known to have followed this node as its leader.</summary>
+    public FollowingMark Followed { get; } = new();
+
     /// <summary>
     /// A member that lacks the entry before the first is sent what it lacks at once, as part of the same round. DotNext would do so in the next round; but a refusal is neither an
     /// acknowledgement nor an absence, so its round does not end before every member has answered or its time is up. A new leader's first message is always refused, as it
@@ -66,7 +69,10 @@ internal sealed partial class GroupMember
         // Before anything is copied.
         IPeer other = Present();
         byte[] request = RaftMessages.EncodeAppend<TEntry, TList>(term, entries, previous, previousTerm, commit);
+        long sentAt = context.Time.GetTimestamp();
         AppendReply reply = RaftMessages.DecodeAppendReply(await TellAsync(other, PeerMethod.Append, request, token).ConfigureAwait(false));
+        if (reply.Term == term)
+            Followed.Note(term, sentAt);
         return new Appended(reply, entries is EntryBatch { IsShort: true }, entries.Count > 0 ? entries[^1].Term : previousTerm);
     }
 

@@ -1,0 +1,59 @@
+using Google.Protobuf;
+using Regatta.Core;
+using Regatta.Protocol.Replication;
+
+namespace Regatta.Node;
+
+/// <summary>Sightings as they travel: by age, since clocks of different machines are not compared.</summary>
+internal sealed class ProbeMessages(ServedTables tables, Guid history, TimeProvider time)
+{
+    private const long MicrosecondsPerSecond = 1_000_000;
+
+    // What is older says nothing that anybody asks for; and more would not fit.
+    private const ulong OldestMicroseconds = 365UL * 24 * 3600 * MicrosecondsPerSecond;
+
+    private readonly ByteString _history = ByteString.CopyFrom(history.ToByteArray(bigEndian: true));
+
+    /// <summary>All that this node knows.</summary>
+    /// <param name="received">A time stamp from when the question had come: whoever asked counts from when it was sent, which was before.</param>
+    public ProbeResponse Known(long received)
+    {
+        ProbeResponse reply = new() { HistoryId = _history };
+        foreach (ServedTable table in tables.Snapshot.Tables)
+        {
+            if (table.Fresh.Latest is { } latest)
+                reply.Tables.Add(Row(table, latest, received));
+        }
+
+        return reply;
+    }
+
+    /// <summary>What was found out about one table after the question had come.</summary>
+    public ProbeResponse One(ServedTable table, in Sighting sighting, long received) => new() { HistoryId = _history, Tables = { Row(table, sighting, received) } };
+
+    /// <summary>Takes another node's answer in; of tables that are not here nothing is kept.</summary>
+    /// <param name="asked">A time stamp from before the question was sent.</param>
+    /// <exception cref="IOException">The answer is malformed, or is of another history.</exception>
+    public void Take(ProbeResponse reply, long asked)
+    {
+        if (reply.HistoryId != _history)
+            throw new IOException("it has another history than this node");
+        Dictionary<long, ServedTable> here = tables.Snapshot.Tables.ToDictionary(static table => table.Incarnation.Number);
+        foreach (ProbedTable row in reply.Tables)
+        {
+            if (row.AgeUs > OldestMicroseconds || row.Revision > long.MaxValue || !here.TryGetValue((long)row.Incarnation, out ServedTable? table))
+                continue;
+            // Rounded away from the present.
+            long age = row.AgeUs == 0 ? 0 : (long)(row.AgeUs * ((double)time.TimestampFrequency / MicrosecondsPerSecond)) + 1;
+            table.Fresh.Saw(new Sighting((long)row.Revision, new ChainHash(Replies.HashOf(row.ChainHash)), asked - age));
+        }
+    }
+
+    private ProbedTable Row(ServedTable table, in Sighting sighting, long received) => new()
+    {
+        Incarnation = (ulong)table.Incarnation.Number,
+        Revision = (ulong)sighting.Revision,
+        ChainHash = Replies.Hash(sighting.Chain.Value),
+        AgeUs = sighting.Moment >= received ? 0 : (ulong)(time.GetElapsedTime(sighting.Moment, received).Ticks / TimeSpan.TicksPerMicrosecond) + 1,
+    };
+}
