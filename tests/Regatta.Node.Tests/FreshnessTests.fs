@@ -9,7 +9,9 @@ open FsCheck.FSharp
 open Regatta.Core
 open Regatta.Node
 open Regatta.Protocol.Replication
+open Regatta.Protocol.V1
 open Regatta.Raft
+open Regatta.Replication
 open Regatta.Testing
 
 /// Microseconds that pass when the test says so.
@@ -48,7 +50,7 @@ let private group (table: Table) =
         member _.GroupId = 7L
         member _.Reader = table
         member _.ProposeAsync(_, _) = raise (NotSupportedException())
-        member _.ReadBarrierAsync _ = raise (NotSupportedException())
+        member _.ReadBarrierAsync _ = ValueTask<BarrierOutcome>(BarrierOutcome())
         member _.LedAtAsync _ = raise (NotSupportedException())
         member _.WaitForRevisionAsync(_, _) = raise (NotSupportedException())
         member _.OpenViewAsync(_, _) = raise (NotSupportedException())
@@ -71,6 +73,7 @@ type private Node(clock: Clock) =
         all
 
     member _.Table = table
+    member _.Served = served
     member _.Fresh = served.Fresh
     member val Messages = ProbeMessages(tables, history, clock) with get
 
@@ -216,9 +219,31 @@ let private fallsBehind =
         Expect.equal (Seq.last ages) clock.Now "up to date in the end"
         Expect.isGreaterThan (Seq.length (Seq.distinct ages)) 4 "and getting there by and by")
 
+/// The process is stopped in the middle of a read that asks for a bound.
+let private stopped =
+    testCase "what has become too old while it was read is read again, behind what is found out anew" (fun () ->
+        let clock = Clock()
+        let node = Node clock
+        let own = Sighting(0L, ChainHash(), clock.Now - 20_000L)
+        node.Fresh.Confirm &own
+        let freshness = Freshness(null, true, StalenessTrailers("here", clock), clock)
+        use deadline = new CallDeadline(CallDeadlines(TimeSpan.FromMinutes 1.0, TimeProvider.System))
+        let mutable reads = 0
+
+        let read () =
+            reads <- reads + 1
+            if reads = 1 then clock.Now <- clock.Now + 10_000_000L
+            reads
+
+        let request = RangeRequest(MaxStalenessMs = 50UL)
+        let result = freshness.ReadAsync(request, node.Served, deadline, read).AsTask().GetAwaiter().GetResult()
+        Expect.equal result.What 2 "read again"
+        Expect.isLessThanOrEqual result.Staleness.Value (TimeSpan.FromMilliseconds 50.0) "and recent enough then")
+
 let tests =
     testList
         "Freshness"
         [ Property.test "a bound is never too low, and a connected follower gets one" (Scale.pick 2_000 100_000) steps shrink play
           fallsBehind
+          stopped
           otherHistory ]

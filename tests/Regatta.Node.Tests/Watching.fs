@@ -16,6 +16,9 @@ type Watching(kv: KV.KVClient) =
 
     member watching.Create(create: CreateWatch) = watching.Send(WatchRequest(Create = create))
 
+    /// The client has said all, and goes on to watch.
+    member _.Complete() = call.RequestStream.CompleteAsync()
+
     /// The next message; fails at the stream's end.
     member _.Next() =
         task {

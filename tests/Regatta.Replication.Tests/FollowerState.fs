@@ -16,6 +16,10 @@ type PlantedBug =
     | InstallsAnotherLife
     /// It goes on behind an installation whose state it has not got.
     | SkipsWhatIsNotHere
+    /// A bound on staleness counts from when the probe's answer came, and not from when it was asked.
+    | CountsFromTheAnswer
+    /// Sessions are served from whatever the node has.
+    | ForgetsTheSession
 
 /// What one node of a follower site has of a table: its state, of which a part is on disk, and whole states that can take its place. Installations are applied as the
 /// groups' applier does it, all else by the real state machine.

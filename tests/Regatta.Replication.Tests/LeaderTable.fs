@@ -17,6 +17,7 @@ type LeaderTable private (scene: Scene, life: Core.Incarnation, start: (Spec.Sta
     let store = MemoryTableStore life
     let machine = Core.TableMachine store
     let states = ResizeArray<struct (Spec.State * Core.ChainHash * MemoryState)>()
+    let times = ResizeArray<int64>()
     let waiting = ResizeArray<struct (int64 * TaskCompletionSource)>()
     let writer = Core.EntryWriter()
     let reader = store :> Core.ITableReader
@@ -24,6 +25,7 @@ type LeaderTable private (scene: Scene, life: Core.Incarnation, start: (Spec.Sta
     do
         for state, chain, kept in start do
             states.Add(struct (state, chain, kept))
+            times.Add(scene.Time.GetTimestamp())
             store.State <- kept
 
     new(scene, life: Core.Incarnation) =
@@ -48,6 +50,9 @@ type LeaderTable private (scene: Scene, life: Core.Incarnation, start: (Spec.Sta
         let struct (state, chain, _) = states[int revision]
         state, chain
 
+    /// When a revision was written.
+    member _.WrittenAt(revision: int64) = times[int revision]
+
     /// All that the table held at a revision.
     member _.Kept(revision: int64) =
         let struct (_, _, kept) = states[int revision]
@@ -68,6 +73,7 @@ type LeaderTable private (scene: Scene, life: Core.Incarnation, start: (Spec.Sta
         let index = (store :> Core.ITableStore).Applied.Index + 1L
         machine.Apply(ReadOnlySpan [| Core.CommittedEntry(index, 1L, writer.ToPayload(), null) |])
         states.Add(struct (fst (Spec.Table.apply state command), (store :> Core.ITableStore).Applied.Chain, store.State))
+        times.Add(scene.Time.GetTimestamp())
         scene.Tell(fun () -> $"{table} writes revision {table.Revision}")
 
         for struct (revision, waiter) as entry in waiting.ToArray() do

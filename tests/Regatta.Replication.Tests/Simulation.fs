@@ -3,6 +3,7 @@
 module Regatta.Replication.Tests.Simulation
 
 open System
+open System.Collections.Generic
 open System.Threading
 open System.Threading.Tasks
 open Microsoft.Extensions.Logging.Abstractions
@@ -25,6 +26,8 @@ type Outcome =
         Stalled: int64
         /// Tables that were deleted and made again.
         Remade: int
+        /// Of sessions that hopped.
+        Reads: int
         /// What the pullers said of themselves.
         States: Set<PullState>
     }
@@ -92,6 +95,15 @@ let rec private again (scene: Scene) longest event =
                 again scene longest event
     )
 
+/// An event that happens again and again, in the storm and after it.
+let rec private always (scene: Scene) (milliseconds: float) event =
+    scene.After(
+        TimeSpan.FromMilliseconds milliseconds,
+        fun () ->
+            event ()
+            always scene milliseconds event
+    )
+
 /// The table of that name is deleted at the leader site, and another one made; the nodes of the follower site hear of it when they do.
 let private remake (scene: Scene) (site: LeaderSite) (nodes: Node array) (old: Followed) isNewest bug =
     let life = Incarnation(old.Life.History, old.Life.Number + 1L)
@@ -150,6 +162,27 @@ let run (bug: PlantedBug) (isTraced: bool) (seed: int) =
     for node in nodes do
         node.Start()
 
+    let bounds = Dictionary<Followed, Bounds>(HashIdentity.Reference)
+
+    let boundsOf table =
+        match bounds.TryGetValue table with
+        | true, found -> found
+        | false, _ ->
+            let made = Bounds(scene, site, table, bug)
+            bounds.Add(table, made)
+            made
+
+    always scene 200. (fun () ->
+        for table in tables () do
+            for index in 0..2 do
+                (boundsOf table).Probe index)
+
+    let sessions = [ for _ in 1..3 -> HoppingSession(scene, tables, bug) ]
+
+    again scene 300 (fun () ->
+        for session in sessions do
+            session.Step())
+
     again scene 200 (fun () ->
         for node in nodes do
             for status in node.Statuses do
@@ -174,7 +207,15 @@ let run (bug: PlantedBug) (isTraced: bool) (seed: int) =
 
     again scene 6000 (fun () ->
         let node = scene.Choose nodes
-        if scene.Random.Next 2 = 0 then node.Stop() else node.Crash()
+
+        if scene.Random.Next 2 = 0 then
+            node.Stop()
+        else
+            node.Crash()
+
+            for known in bounds.Values do
+                known.Forget(int node.Id - 1)
+
         scene.After(scene.While 500, node.Restart))
 
     let mutable inStorm = 0L
@@ -191,6 +232,9 @@ let run (bug: PlantedBug) (isTraced: bool) (seed: int) =
 
         scene.Time.Advance calm
         tables () |> List.iter (checkTheEnd scene nodes)
+
+        for table in tables () do
+            (boundsOf table).CheckTheEnd()
 
         for node in nodes do
             node.Stop()
@@ -213,4 +257,5 @@ let run (bug: PlantedBug) (isTraced: bool) (seed: int) =
       Installed = total _.Groups.Installed
       Stalled = total _.Groups.Stalled
       Remade = former.Length
+      Reads = sessions |> List.sumBy _.Reads
       States = said }

@@ -1,6 +1,7 @@
 using Regatta.Core;
 using Regatta.Protocol.V1;
 using Regatta.Raft;
+using Regatta.Replication;
 
 namespace Regatta.Node;
 

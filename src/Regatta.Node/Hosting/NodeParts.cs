@@ -259,7 +259,7 @@ internal sealed partial class NodeParts
         KvReads reads = new(
             new PointReads(Served, limits, freshness, deadlines),
             new RangeReads(Served, limits, pageBytes, budget, freshness, deadlines),
-            new Iterations(Served, limits, pageBytes, Iterations, options.ApiStallTimeout, freshness, deadlines),
+            new Iterations(Served, limits, pageBytes, Iterations, options.ApiStallTimeout, freshness, deadlines, time),
             watches,
             new Transactions(Served, limits, pageBytes, budget, freshness, deadlines));
         Following = new SiteFollowing(_follower, options, catalogue, Served, Groups.Site, time);

@@ -1,6 +1,7 @@
 using Grpc.Core;
 using Regatta.Protocol.V1;
 using Regatta.Raft;
+using Regatta.Replication;
 
 namespace Regatta.Node;
 
@@ -16,10 +17,10 @@ internal sealed class Freshness(LeaderProbe? probe, bool isKnown, StalenessTrail
         StatusCode.Unimplemented, "the leader site is one of the Go project, which does not say how recent its answers are, so max_staleness_ms cannot be met here; use min_revision or consistency GLOBAL");
 
     /// <summary>The read can be answered from the present state, at once.</summary>
-    public bool IsHere(RangeRequest request, ServedTable table) =>
+    public static bool IsHere(RangeRequest request, ServedTable table) =>
         !request.Linearizable && request.Consistency == Consistency.Local
         && (request.MinRevision == 0 || (long)request.MinRevision <= table.Group.Reader.Revision)
-        && (request.MaxStalenessMs == 0 || IsMet(request.MaxStalenessMs, table));
+        && request.MaxStalenessMs == 0;
 
     public static async ValueTask BarrierAsync(ITableGroup group, CallDeadline deadline)
     {
@@ -30,6 +31,24 @@ internal sealed class Freshness(LeaderProbe? probe, bool isKnown, StalenessTrail
 
     /// <summary>The table as it is now is at most so stale.</summary>
     public bool IsMet(ulong maxStaleness, ServedTable table) => Staleness(table) is { } staleness && staleness.TotalMilliseconds <= maxStaleness;
+
+    /// <summary>Reads what is as recent as it was asked for, still when it has been read: the process may have been stopped meanwhile. Then it is read again, behind what is found out anew.</summary>
+    /// <exception cref="RpcException">It cannot be had, or not before the deadline.</exception>
+    public async ValueTask<FreshRead<T>> ReadAsync<T>(RangeRequest request, ServedTable table, CallDeadline deadline, Func<T> read)
+    {
+        long came = time.GetTimestamp();
+        while (true)
+        {
+            long moment = await AwaitAsync(request, table, deadline);
+            T what = read();
+            TimeSpan? staleness = trailers.Since(moment);
+            if (IsWithin(request, came, moment, staleness))
+                return new FreshRead<T>(what, staleness);
+        }
+    }
+
+    /// <summary>What was read behind a moment is as recent as it was asked for by a call that came then.</summary>
+    public bool IsWithin(RangeRequest request, long came, long moment) => IsWithin(request, came, moment, trailers.Since(moment));
 
     /// <returns>What is read from now on has everything that was committed before this moment, see <see cref="TableFreshness.Moment"/>.</returns>
     /// <exception cref="RpcException">What is asked for cannot be had, or not before the deadline.</exception>
@@ -52,7 +71,12 @@ internal sealed class Freshness(LeaderProbe? probe, bool isKnown, StalenessTrail
 
     /// <summary>Tells the client, in the reply's trailers, how stale what it gets is.</summary>
     /// <param name="moment">From before the state was read.</param>
-    public void Tell(ServerCallContext context, long moment) => trailers.Tell(context, moment);
+    public void Tell(ServerCallContext context, long moment) => trailers.Tell(context, trailers.Since(moment));
+
+    public void Tell<T>(ServerCallContext context, in FreshRead<T> read) => trailers.Tell(context, read.Staleness);
+
+    private static bool IsWithin(RangeRequest request, long came, long moment, TimeSpan? staleness) =>
+        request.MaxStalenessMs == 0 || moment >= came || staleness?.TotalMilliseconds <= request.MaxStalenessMs;
 
     private async ValueTask ThroughAsync(bool isBehindBarrier, ulong minRevision, ServedTable table, CallDeadline deadline)
     {
@@ -106,11 +130,7 @@ internal sealed class Freshness(LeaderProbe? probe, bool isKnown, StalenessTrail
         ? $"the table is up to {Math.Ceiling(staleness.TotalMilliseconds)} ms stale on this node, and max_staleness_ms asks for {most}"
         : $"how stale the table is on this node is not known, and max_staleness_ms asks for {most}";
 
-    private TimeSpan? Staleness(ServedTable table)
-    {
-        long moment = table.Fresh.Moment;
-        return moment == TableFreshness.Unknown ? null : time.GetElapsedTime(moment);
-    }
+    private TimeSpan? Staleness(ServedTable table) => trailers.Since(table.Fresh.Moment);
 
     private static async ValueTask RevisionAsync(long revision, ITableGroup group, CallDeadline deadline)
     {
@@ -127,3 +147,6 @@ internal sealed class Freshness(LeaderProbe? probe, bool isKnown, StalenessTrail
         }
     }
 }
+
+/// <param name="Staleness">At most, when it was read; null: not known.</param>
+internal readonly record struct FreshRead<T>(T What, TimeSpan? Staleness);

@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using Grpc.Core;
 using Regatta.Protocol.Replication;
+using Regatta.Replication;
 using Metadata = Regatta.Protocol.Replication.Metadata;
 
 namespace Regatta.Node;

@@ -15,22 +15,29 @@ internal sealed class PointReads(ServedTables tables, Limits limits, Freshness f
     {
         ServedTable table = tables.Get(request.Table);
         RangeAdmission.ThrowOnLimits(query, limits);
-        return freshness.IsHere(request, table) ? Task.FromResult(Answer(request, table, table.Fresh.Moment, context)) : ReadFreshAsync(request, table, context);
+        return Freshness.IsHere(request, table) ? Task.FromResult(ReadHere(request, table, context)) : ReadFreshAsync(request, table, context);
     }
 
     private async Task<RangeResponse> ReadFreshAsync(RangeRequest request, ServedTable table, ServerCallContext context)
     {
-        long moment;
-        using (CallDeadline deadline = deadlines.Start(context))
-            moment = await freshness.AwaitAsync(request, table, deadline);
-        return Answer(request, table, moment, context);
+        using CallDeadline deadline = deadlines.Start(context);
+        FreshRead<RangeResponse> read = await freshness.ReadAsync(request, table, deadline, () => Answer(request, table));
+        freshness.Tell(context, read);
+        return read.What;
     }
 
-    private RangeResponse Answer(RangeRequest request, ServedTable table, long moment, ServerCallContext context)
+    private RangeResponse ReadHere(RangeRequest request, ServedTable table, ServerCallContext context)
+    {
+        long moment = table.Fresh.Moment;
+        RangeResponse reply = Answer(request, table);
+        freshness.Tell(context, moment);
+        return reply;
+    }
+
+    private static RangeResponse Answer(RangeRequest request, ServedTable table)
     {
         bool withValue = !request.KeysOnly && !request.CountOnly;
         PointRead read = table.Group.Reader.Get(request.Key.Span, withValue);
-        freshness.Tell(context, moment);
         RangeResponse reply = new() { Header = table.Header(read.Revision) };
         if (!read.Found || !Passes(request, read.Header))
             return reply;

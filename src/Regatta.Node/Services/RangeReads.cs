@@ -12,15 +12,18 @@ internal sealed class RangeReads(ServedTables tables, Limits limits, int pageByt
         ServedTable table = tables.Get(request.Table);
         RangeAdmission.ThrowOnLimits(query, limits);
         using CallDeadline deadline = deadlines.Start(context);
-        long moment = await freshness.AwaitAsync(request, table, deadline);
+        FreshRead<RangeResponse> read = await freshness.ReadAsync(request, table, deadline, () => Read(query, table, deadline));
+        budget.Take(read.What.CalculateSize(), context);
+        freshness.Tell(context, read);
+        return read.What;
+    }
+
+    private RangeResponse Read(RangeQuery query, ServedTable table, CallDeadline deadline)
+    {
         using ITableView view = table.Group.Reader.OpenView();
         try
         {
-            RangePage page = TableQueries.Range(view, query, pageBytes, deadline.Token);
-            RangeResponse reply = Replies.Range(page, table.Header(view.Revision));
-            budget.Take(reply.CalculateSize(), context);
-            freshness.Tell(context, moment);
-            return reply;
+            return Replies.Range(TableQueries.Range(view, query, pageBytes, deadline.Token), table.Header(view.Revision));
         }
         catch (OperationCanceledException) when (deadline.Token.IsCancellationRequested)
         {

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Regatta.Raft;
+using Regatta.Replication;
 
 namespace Regatta.Node;
 

@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using Regatta.Core;
 using Regatta.Protocol.Replication;
+using Regatta.Replication;
 
 namespace Regatta.Node;
 

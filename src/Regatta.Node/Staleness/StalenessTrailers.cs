@@ -1,5 +1,6 @@
 using System.Globalization;
 using Grpc.Core;
+using Regatta.Replication;
 
 namespace Regatta.Node;
 
@@ -17,12 +18,14 @@ internal sealed class StalenessTrailers(string site, TimeProvider time)
 
     private readonly Metadata.Entry _site = new(SiteName, AsciiOf(site));
 
-    /// <param name="moment">What was read has everything that was committed before it, see <see cref="TableFreshness.Moment"/>.</param>
-    public void Tell(ServerCallContext context, long moment)
+    /// <summary>How stale is at most what has everything that was committed before a moment; null: the moment is not known.</summary>
+    public TimeSpan? Since(long moment) => moment == TableFreshness.Unknown ? null : time.GetElapsedTime(moment);
+
+    public void Tell(ServerCallContext context, TimeSpan? staleness)
     {
         Metadata trailers = context.ResponseTrailers;
-        if (moment != TableFreshness.Unknown)
-            trailers.Add(Staleness(time.GetElapsedTime(moment)));
+        if (staleness is { } known)
+            trailers.Add(Staleness(known));
         trailers.Add(_site);
     }
 

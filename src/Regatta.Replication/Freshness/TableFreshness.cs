@@ -1,13 +1,13 @@
 using Regatta.Core;
 using Regatta.Raft;
 
-namespace Regatta.Node;
+namespace Regatta.Replication;
 
 /// <summary>
 /// How recent a table is on this node (G5): the latest moment of which it is certain that everything committed before it, at the leader site, is here. It comes from sightings of the leader site's table, each of which
 /// counts once its revision is here, in the same history. Thread-safe; a look costs a comparison of revisions, as long as no sighting has just been reached.
 /// </summary>
-internal sealed class TableFreshness(ITableGroup group)
+public sealed class TableFreshness(ITableGroup group)
 {
     /// <summary>Nothing is certain yet.</summary>
     public const long Unknown = long.MinValue;
