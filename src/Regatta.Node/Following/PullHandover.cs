@@ -48,8 +48,14 @@ internal sealed partial class PullHandover(
         // One table stands for all: it is the way that is looked for.
         long[] reaching = await WhoReachesAsync(due[0].Name, cancellationToken);
         for (int i = 0; i < due.Count && reaching.Length > 0; i++)
-            await MoveAsync(due[i], reaching[i % reaching.Length], cancellationToken);
+        {
+            // Asking took its time. A puller that is heard again must stay: what it was told to adopt would be forgotten.
+            if (IsCutOff(due[i]))
+                await MoveAsync(due[i], reaching[i % reaching.Length], cancellationToken);
+        }
     }
+
+    private bool IsCutOff(PullTarget target) => status(target.Group.GroupId)?.State == PullState.LeaderUnreachable;
 
     /// <summary>Those that have been waiting for long enough; whatever comes of it, they then wait as long again.</summary>
     private List<PullTarget> Due()
@@ -59,7 +65,7 @@ internal sealed partial class PullHandover(
         foreach (PullTarget target in targets())
         {
             long group = target.Group.GroupId;
-            if (status(group)?.State != PullState.LeaderUnreachable)
+            if (!IsCutOff(target))
                 continue;
             long since = _unreachableSince.GetValueOrDefault(group, time.GetTimestamp());
             if (time.GetElapsedTime(since) >= Patience)

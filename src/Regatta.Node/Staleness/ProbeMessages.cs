@@ -46,7 +46,19 @@ internal sealed class ProbeMessages(ServedTables tables, Guid history, TimeProvi
                 continue;
             // Rounded away from the present.
             long age = row.AgeUs == 0 ? 0 : (long)(row.AgeUs * ((double)time.TimestampFrequency / MicrosecondsPerSecond)) + 1;
-            table.Fresh.Saw(new Sighting((long)row.Revision, new ChainHash(Replies.HashOf(row.ChainHash)), asked - age));
+            Tell(table, new Sighting((long)row.Revision, new ChainHash(Replies.HashOf(row.ChainHash)), asked - age));
+        }
+    }
+
+    private static void Tell(ServedTable table, in Sighting sighting)
+    {
+        try
+        {
+            table.Fresh.Saw(sighting);
+        }
+        catch (ObjectDisposedException)
+        {
+            // It is being deleted, or made anew: the others are not the worse for it.
         }
     }
 
