@@ -37,6 +37,10 @@ type State() =
     member val Concurrency = 0 with get, set
     member val PageRows = 2 with get, set
     member val UnderWay = 0 with get, set
+    /// What the last Range asked for.
+    member val MaxStalenessMs = 0UL with get, set
+    /// Of each answer to Range.
+    member val Trailers: (string * string) list = [] with get, set
     /// What a watch brings: the events of each revision, from 1 on.
     member val Changes: WatchEvent list list = [] with get, set
     /// How a watch ends when it has brought all; null: it does not.
@@ -109,9 +113,13 @@ type KvService(state: State) =
         let limited = if request.Limit > 0L then List.truncate (int request.Limit) found else found
         limited |> List.map (shown request.KeysOnly), limited.Length < found.Length
 
-    override _.Range(request, _) =
+    override _.Range(request, context) =
         task {
             do! state.Enter("Range", request.Key)
+            state.MaxStalenessMs <- request.MaxStalenessMs
+
+            for name, value in state.Trailers do
+                context.ResponseTrailers.Add(name, value)
 
             return
                 lock state (fun () ->

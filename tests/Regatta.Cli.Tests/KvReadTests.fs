@@ -17,6 +17,24 @@ let private get =
                   Expect.equal (result.Code, result.Bytes) (ExitCode.Ok, [| 0xFFuy; 0uy; 10uy |]) "bytes"
               })
 
+          testCaseTask "asks for a bound on staleness, and prints what the answer says of itself" (fun () ->
+              task {
+                  use! site = withKeys ()
+                  site.State.Trailers <- [ "regatta-staleness-ms", "84"; "regatta-site", "far%20away" ]
+                  let! json = Run.at site [ "kv"; "get"; "nope"; "--count-only"; "--max-staleness"; "1.5s"; "-o"; "json" ]
+                  expectOutput "{\"revision\":4,\"count\":0,\"more\":false,\"staleness_ms\":84,\"site\":\"far away\"}\n" json
+                  Expect.equal site.State.MaxStalenessMs 1500UL "the bound"
+                  site.State.Trailers <- [ "regatta-site", "home" ]
+                  let! json = Run.at site [ "kv"; "get"; "nope"; "--count-only"; "-o"; "json" ]
+                  expectOutput "{\"revision\":4,\"count\":0,\"more\":false,\"site\":\"home\"}\n" json
+                  Expect.equal site.State.MaxStalenessMs 0UL "none was asked for"
+
+                  for wrong in [ "soon"; "0s"; "25h" ] do
+                      let! refused = Run.at site [ "kv"; "get"; "b"; "--max-staleness"; wrong ]
+                      Expect.equal refused.Code ExitCode.Usage wrong
+                      Expect.stringContains refused.Errors $"--max-staleness: \"{wrong}\" is not a duration from 1ms to 24h" wrong
+              })
+
           testCaseTask "does not let a value steer the terminal" (fun () ->
               task {
                   use! site = withKeys ()
