@@ -40,6 +40,6 @@ internal sealed class MetadataService(
         await Freshness.BarrierAsync(table.Group, deadline);
         Sighting own = Sighting.Of(table.Group.Reader, received) ?? throw new RpcException(new Status(StatusCode.Unavailable, "the changelog has just moved on; ask again"));
         table.Fresh.Confirm(own);
-        return messages.One(table, own, received);
+        return messages.Of([(table, own)], received);
     }
 }

@@ -28,25 +28,31 @@ internal sealed class CommitCensus(ServedTables tables, NeighbourProbe neighbour
             if (_began is { } began && time.GetElapsedTime(began) < Shared)
                 return _round;
             _began = time.GetTimestamp();
-            return _round = Task.WhenAll(OwnAsync(), neighbours.RoundAsync(AskTimeout, stopping));
+            return _round = Task.WhenAll(LedAsync(), neighbours.RoundAsync(AskTimeout, stopping));
         }
     }
 
-    /// <summary>The tables that this node leads.</summary>
-    public async Task OwnAsync()
+    /// <summary>Brings what is known of the tables up to date whose groups this node leads, and tells it.</summary>
+    public async Task<IReadOnlyList<(ServedTable Table, Sighting Sighting)>> LedAsync()
     {
+        List<(ServedTable, Sighting)> led = [];
         using TimeLimit limit = new(AskTimeout, time, stopping);
         foreach (ServedTable table in tables.Snapshot.Tables)
         {
             try
             {
                 if (await table.Group.LedAtAsync(limit.Token) is { } moment && Sighting.Of(table.Group.Reader, moment) is { } own)
+                {
                     table.Fresh.Confirm(own);
+                    led.Add((table, own));
+                }
             }
             catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or UnreachableException)
             {
                 // Not applied in time, being deleted or being made anew: it is as old as it was.
             }
         }
+
+        return led;
     }
 }

@@ -19,18 +19,24 @@ internal sealed class ProbeMessages(ServedTables tables, Guid history, TimeProvi
     /// <param name="received">A time stamp from when the question had come: whoever asked counts from when it was sent, which was before.</param>
     public ProbeResponse Known(long received)
     {
-        ProbeResponse reply = new() { HistoryId = _history };
+        List<(ServedTable, Sighting)> known = [];
         foreach (ServedTable table in tables.Snapshot.Tables)
         {
             if (table.Fresh.Latest is { } latest)
-                reply.Tables.Add(Row(table, latest, received));
+                known.Add((table, latest));
         }
 
-        return reply;
+        return Of(known, received);
     }
 
-    /// <summary>What was found out about one table after the question had come.</summary>
-    public ProbeResponse One(ServedTable table, in Sighting sighting, long received) => new() { HistoryId = _history, Tables = { Row(table, sighting, received) } };
+    /// <inheritdoc cref="Known"/>
+    public ProbeResponse Of(IReadOnlyList<(ServedTable Table, Sighting Sighting)> known, long received)
+    {
+        ProbeResponse reply = new() { HistoryId = _history };
+        foreach ((ServedTable table, Sighting sighting) in known)
+            reply.Tables.Add(Row(table, sighting, received));
+        return reply;
+    }
 
     /// <summary>Takes another node's answer in; of tables that are not here nothing is kept.</summary>
     /// <param name="asked">A time stamp from before the question was sent.</param>

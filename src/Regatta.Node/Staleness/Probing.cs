@@ -44,13 +44,11 @@ internal sealed class Probing : IAsyncDisposable
     /// <summary>False: a leader site of the Go project does not tell.</summary>
     public bool IsKnown => _loop is not null;
 
-    /// <summary>What this node can tell the others of its site.</summary>
+    /// <summary>What this node can tell the others of its site: at the leader site of the tables that it leads, as they ask each other node, too; at a follower site of all.</summary>
     public async Task<ProbeResponse> KnownAsync()
     {
         long received = _time.GetTimestamp();
-        if (Census is { } census)
-            await census.OwnAsync();
-        return Messages.Known(received);
+        return Census is { } census ? Messages.Of(await census.LedAsync(), received) : Messages.Known(received);
     }
 
     public async ValueTask DisposeAsync()
