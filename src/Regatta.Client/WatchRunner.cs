@@ -92,16 +92,21 @@ internal sealed class WatchRunner(ChannelSet endpoints, ClientOptions options, M
             (_position.HistoryId, _position.Incarnation) = (message.HistoryId, message.Incarnation);
             if (_position.StartRevision == 0)
                 _position.StartRevision = revision + 1;
+            if (_position.ChainHash.IsEmpty)
+                _position.ChainHash = message.ChainHash;
         }
         else if (message.More)
         {
-            ulong before = revision == _position.StartRevision ? _position.SkipEvents : 0;
+            bool isAsBefore = revision == _position.StartRevision;
+            ulong before = isAsBefore ? _position.SkipEvents : 0;
+            if (!isAsBefore)
+                _position.ChainHash = message.ChainHash;
             _position.StartRevision = revision;
             _position.SkipEvents = before + (ulong)message.Events.Count(change => change.Kv.ModRevision == (long)revision);
         }
         else if (revision >= _position.StartRevision)
         {
-            (_position.StartRevision, _position.SkipEvents) = (revision + 1, 0);
+            (_position.StartRevision, _position.SkipEvents, _position.ChainHash) = (revision + 1, 0, message.ChainHash);
         }
     }
 }

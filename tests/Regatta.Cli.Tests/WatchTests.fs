@@ -147,6 +147,19 @@ let private watched (site: Site) count (arguments: string list) =
         return Bytes.toText (output.ToArray())
     }
 
+let private notKept =
+    testCaseTask "kv watch --prev-kv says which values are not kept any more" (fun () ->
+        task {
+            use! site = start ()
+            let gone = KeyValue(Key = bytes "a", ModRevision = 7L)
+            let now = KeyValue(Key = bytes "a", Value = bytes "new", ModRevision = 1L, CreateRevision = 1L, Version = 2L)
+            site.State.Changes <- [ [ WatchEvent(Kv = now, PrevKv = gone) ] ]
+            let! line = watched site 1 [ "kv"; "watch"; "a"; "--from-revision"; "1"; "--prev-kv" ]
+            Expect.equal line (CommandOutput.lines [ "1\tPUT\ta\tnew\t(not kept)" ]) "a line"
+            let! json = watched site 1 [ "kv"; "watch"; "a"; "--from-revision"; "1"; "--prev-kv"; "-o"; "jsonl" ]
+            Expect.stringContains json "\"prev_kv\":{\"key\":\"a\",\"create_revision\":0,\"mod_revision\":7,\"version\":0}}" "no value"
+        })
+
 let private command =
     testList
         "kv watch"
@@ -169,10 +182,24 @@ let private command =
                           "an object each"
 
                       Expect.stringContains jsonl "{\"revision\":4,\"type\":\"delete\",\"kv\":{\"key\":\"a/1\"}}" "a delete"
+                      let! previous = watched node.Site 3 [ "kv"; "watch"; "a/1"; "--from-revision"; "1"; "--prev-kv" ]
+
+                      Expect.equal
+                          previous
+                          (CommandOutput.lines [ "1\tPUT\ta/1\tone"; "3\tPUT\ta/1\tt\\two\tone"; "4\tDELETE\ta/1\t\tt\\two" ])
+                          "with what was replaced"
+
+                      let! previous = watched node.Site 2 [ "kv"; "watch"; "a/1"; "--from-revision"; "3"; "--prev-kv"; "-o"; "jsonl" ]
+
+                      Expect.stringContains
+                          previous
+                          "\"prev_kv\":{\"key\":\"a/1\",\"value\":\"one\",\"create_revision\":1,\"mod_revision\":1,\"version\":1}}"
+                          "as an object"
+
                       let! json = Run.at node.Site [ "kv"; "watch"; "a"; "-o"; "json" ]
                       Expect.equal json.Code ExitCode.Usage "no document"
                       let! _ = node.Stop()
                       ()
                   })) ]
 
-let all = testList "watching" [ client; command ]
+let all = testList "watching" [ client; command; notKept ]

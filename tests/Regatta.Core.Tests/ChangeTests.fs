@@ -22,10 +22,12 @@ let private record () = everyKind () |> snd |> List.head
 
 let private describe (change: Change) =
     match change with
-    | :? Change.Put as put -> $"put {text put.Key}={text put.Value} {put.CreateRevision}/{put.Version}"
-    | :? Change.Delete as delete -> $"delete {text delete.Key}"
+    | :? Change.Put as put -> $"put {text put.Key}={text put.Value} {put.CreateRevision}/{put.Version} for {put.Replaced}"
+    | :? Change.Delete as delete -> $"delete {text delete.Key} of {delete.Replaced}"
     | :? Change.DeleteRange as delete -> $"delete {text delete.Range.Start}..{text delete.Range.End} {delete.Removed}"
     | other -> failtestf "a %s" (other.GetType().Name)
+
+let private keyOf (removed: RemovedKey) = text removed.Key, removed.Replaced
 
 let private lastRecord (table: TableUnderTest) =
     let struct (_, _, record) = table.Memory.Changes table.Applied.Revision |> Array.head
@@ -42,13 +44,30 @@ let private reading =
 
           Expect.equal
               (record.Changes |> Seq.map describe |> List.ofSeq)
-              [ "put new=1 2/1"; "put a=2 1/2"; "delete d"; "delete b..d 2" ]
+              [ "put new=1 2/1 for 0"; "put a=2 1/2 for 1"; "delete d of 1"; "delete b..d 2" ]
               "changes")
 
       testCase "the keys of a range delete are in a part that names its change" (fun () ->
           let removed = ChangeCodec.ReadRemovedKeys(everyKind () |> snd |> List.item 1)
           Expect.equal removed.Position 3 "position of the change"
-          Expect.equal (removed.Keys |> Seq.map text |> List.ofSeq) [ "b"; "c" ] "keys")
+          Expect.equal (removed.Keys |> Seq.map keyOf |> List.ofSeq) [ "b", 1L; "c", 1L ] "keys")
+
+      testCase "a change names the revision that it replaced, which may be its own" (fun () ->
+          let table = TableUnderTest()
+          let last () = (lastRecord table).Changes |> Seq.map describe |> List.ofSeq
+
+          for command in [ put "a" "1"; put "a" "2"; put "b" "3" ] do
+              table.One command |> ignore
+
+          table.One(doing [ putOp "a" "4"; putOp "a" "5"; deleteOp (single "a"); putOp "a" "6"; putOp "b" "7" ]) |> ignore
+
+          Expect.equal
+              (last ())
+              [ "put a=4 1/3 for 2"; "put a=5 1/4 for 4"; "delete a of 4"; "put a=6 4/1 for 0"; "put b=7 3/2 for 3" ]
+              "changes of the transaction"
+
+          table.One(delete (single "b")) |> ignore
+          Expect.equal (last ()) [ "delete b of 4" ] "a delete")
 
       testCase "what had no effect is not in the changelog" (fun () ->
           let table = TableUnderTest()
@@ -69,15 +88,15 @@ let private reading =
           Expect.equal (List.map fst parts) [ 0..5 ] "parts"
           Expect.all parts (fun (_, record) -> record.Length < (64 <<< 10) + 1_100) "each part is about 64 KiB at most"
           Expect.all removed (fun part -> part.Position = 0) "all belong to the one change"
-          Expect.equal (removed |> List.collect (fun part -> part.Keys |> Seq.map text |> List.ofSeq)) keys "keys"
+          Expect.equal (removed |> List.collect (fun part -> part.Keys |> Seq.map (keyOf >> fst) |> List.ofSeq)) keys "keys"
           Expect.equal ((lastRecord table).Changes |> Seq.map describe |> List.ofSeq) [ "delete \000.. 300" ] "the record itself")
 
       testCase "the formats are those of the golden files" (fun () ->
           match everyKind () |> snd with
           | [ record; removed ] ->
-              let golden = Golden.check "change-v1.bin" record
+              let golden = Golden.check "change-v2.bin" record
               Expect.equal ((ChangeCodec.Read golden).Changes.Length) 4 "changes in the golden record"
-              let removed = Golden.check "removed-v1.bin" removed
+              let removed = Golden.check "removed-v2.bin" removed
               Expect.equal ((ChangeCodec.ReadRemovedKeys removed).Keys.Length) 2 "keys in the golden part"
           | other -> failtestf "%d parts" other.Length) ]
 
@@ -149,7 +168,7 @@ let private refusals =
     [ testCase "a record that is cut off inside a change is refused" (fun () ->
           let record = record ()
           // Behind a whole change a shorter record is a record too: the length is the store's to keep.
-          let whole = [ 17; 17 + 9; 17 + 9 + 7; 17 + 9 + 7 + 3 ]
+          let whole = [ 17; 17 + 9; 17 + 9 + 8; 17 + 9 + 8 + 4 ]
 
           for length in 0 .. record.Length - 1 do
               if not (List.contains length whole) then
@@ -165,9 +184,9 @@ let private refusals =
 
       testCase "a revision or position beyond what can be is refused" (fun () ->
           let most = [ yield! List.replicate 9 0xffuy; 1uy ]
-          let put = [ 1uy; yield! List.replicate 16 0uy; 1uy; 0uy; 0uy; yield! most; 1uy ]
+          let put = [ 2uy; yield! List.replicate 16 0uy; 1uy; 0uy; 0uy; yield! most; 1uy ]
           refuses "out of range" (fun () -> ChangeCodec.Read(ReadOnlyMemory(Array.ofList put)) |> ignore)
-          refuses "out of range" (fun () -> ChangeCodec.ReadRemovedKeys(ReadOnlyMemory(Array.ofList (1uy :: most))) |> ignore))
+          refuses "out of range" (fun () -> ChangeCodec.ReadRemovedKeys(ReadOnlyMemory(Array.ofList (2uy :: most))) |> ignore))
 
       Property.test
           "a garbled record is refused or read as other changes, nothing else"

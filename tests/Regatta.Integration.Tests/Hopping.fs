@@ -233,6 +233,7 @@ module Hopping =
             let had = List<Event>()
             let mutable next = 1L
             let mutable skip = 0
+            let mutable chain = ByteString.Empty
             let mutable hops = 0
             let isDone () = last.IsCompletedSuccessfully && next > last.Result
 
@@ -240,12 +241,16 @@ module Hopping =
                 had.AddRange(message.Events |> Seq.map event)
                 let revision = int64 message.Header.Revision
 
-                if message.More then
+                if message.Created then
+                    if chain.IsEmpty then chain <- message.ChainHash
+                elif message.More then
+                    if revision <> next then chain <- message.ChainHash
                     let more = message.Events |> Seq.filter (fun change -> change.Kv.ModRevision = revision) |> Seq.length
                     skip <- (if revision = next then skip else 0) + more
                     next <- revision
-                elif not message.Created then
-                    next <- max next (revision + 1L)
+                elif revision >= next then
+                    chain <- message.ChainHash
+                    next <- revision + 1L
                     skip <- 0
 
             while not (isDone ()) do
@@ -261,7 +266,8 @@ module Hopping =
                             Key = zero,
                             RangeEnd = zero,
                             StartRevision = uint64 next,
-                            SkipEvents = uint64 skip
+                            SkipEvents = uint64 skip,
+                            ChainHash = chain
                         )
 
                     do! call.RequestStream.WriteAsync(WatchRequest(Create = create))

@@ -111,6 +111,9 @@ let private fencing =
                   Expect.equal early (StatusCode.FailedPrecondition, "the table is not fenced: there is nothing to adopt") "no reason yet"
                   use! back = Nodes.start old.Path []
                   do! fencedBy back relay follower
+                  use stream = new Watching(follower.Clients.Kv)
+                  do! stream.Create(Watching.all 1L "t" 0UL)
+                  let! watched = stream.Next()
                   let! reply = adopt follower
                   Expect.equal reply.Header.Revision 2UL "what is given up"
                   // Both are at revision 2: a state has to be newer to be told from the table's own.
@@ -131,6 +134,15 @@ let private fencing =
                   let! revision = back.Put("t", "k", "and on")
                   let! value = read follower "t" "k" revision
                   Expect.equal value (Some "and on") "followed"
+                  let again = Watching.all 1L "t" (watched.Header.Revision + 1UL)
+                  again.ChainHash <- watched.ChainHash
+                  use elsewhere = new Watching(back.Clients.Kv)
+                  do! elsewhere.Create again
+                  let! created = elsewhere.Next()
+                  Expect.isTrue created.Created "it begins"
+                  let! ended = elsewhere.Next()
+                  Expect.equal ended.End.Code (int StatusCode.FailedPrecondition) "a watch does not go on in the other history"
+                  Expect.stringContains ended.End.Reason "was given up for another one" "why"
                   let! again = refusal (adopt follower)
                   Expect.equal (fst again) StatusCode.FailedPrecondition "nothing is fenced"
               }))

@@ -75,6 +75,22 @@ let rows: Row list =
           invalid
           "history_id must have 16 bytes, and incarnation be given with it, or neither"
           (watch (fun request -> request.HistoryId <- ByteString.CopyFromUtf8 "short"))
+      row
+          "Watch"
+          Plain
+          "`chain_hash` has neither 0 nor 16 bytes"
+          invalid
+          "chain_hash must have 16 bytes, or none"
+          (watch (fun request -> request.ChainHash <- ByteString.CopyFromUtf8 "short"))
+      row
+          "Watch"
+          Plain
+          "`chain_hash` is not that of the revision before `start_revision`"
+          StatusCode.FailedPrecondition
+          "the history that was watched was given up for another one, which differs before start_revision; read the table, and watch from the revision after the one that was read"
+          (watch (fun request ->
+              request.StartRevision <- 2UL
+              request.ChainHash <- Bytes.ofLength 16))
       row "Watch" Plain "no table is named" invalid "table must be set" (watch (fun request -> request.Table <- ByteString.Empty))
       row "Watch" Plain "no key is given" invalid "key must be set" (watch (fun request -> request.Key <- ByteString.Empty))
       row "Watch" Plain "the key has 1,025 bytes" tooLong (keyTooLong "key") (watch (fun request -> request.Key <- longKey))

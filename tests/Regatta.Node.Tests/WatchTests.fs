@@ -213,6 +213,61 @@ let private changes =
                   Expect.equal (names rest) (List.skip skip expected) "the rest"
               }))
 
+      Nodes.test
+          "what was there before comes with each event if it is asked for, in pieces when it is large, and is the same when the watch is made again in the middle"
+          (fun () ->
+              withTables (fun node ->
+                  task {
+                      let large = String('v', 100_000)
+                      let keys = [ for number in 0..9 -> $"k{number}" ]
+
+                      for key in keys do
+                          let! _ = node.Put("t", key, key + large)
+                          ()
+
+                      let! revision = txn node [ put "k0" "small"; delete "k" "l"; put "k0" "new" ]
+                      let own = int64 revision
+
+                      let expected =
+                          [ "k0", Some(1L, "k0" + large)
+                            "k0", Some(own, "small")
+                            for number in 1..9 do
+                                $"k{number}", Some(int64 number + 1L, $"k{number}{large}")
+                            "k0", None ]
+
+                      let before (messages: WatchResponse list) =
+                          [ for message in messages do
+                                for event in message.Events do
+                                    event.Kv.Key.ToStringUtf8(),
+                                    event.PrevKv
+                                    |> Option.ofObj
+                                    |> Option.map (fun previous ->
+                                        Expect.equal previous.Key event.Kv.Key "its key"
+                                        previous.ModRevision, previous.Value.ToStringUtf8()) ]
+
+                      let request = Watching.all 1L "t" revision
+                      request.PrevKv <- true
+                      use stream = watching node
+                      do! stream.Create request
+                      let! _ = created stream
+                      let! messages = stream.Through revision
+                      Expect.equal (before messages) expected "all, in order"
+                      Expect.isGreaterThan messages.Length 3 "in pieces"
+                      Expect.all messages (fun message -> message.CalculateSize() < 400_000) "of bounded size"
+                      let skip = messages[0].Events.Count + messages[1].Events.Count
+                      let again = request.Clone()
+                      again.WatchId <- 2L
+                      again.SkipEvents <- uint64 skip
+                      do! stream.Create again
+                      let! _ = created stream
+                      let! rest = stream.Through revision
+                      Expect.equal (before rest) (List.skip skip expected) "the rest"
+                      do! stream.Create(Watching.all 3L "t" revision)
+                      let! _ = created stream
+                      let! plain = stream.Through revision
+                      Expect.all (before plain) (fun (_, previous) -> previous.IsNone) "only if it is asked for"
+                  }))
+
       Nodes.test "a watch of a follower site goes on where one of the leader site ended" (fun () ->
           using [] (fun leader _ follower ->
               task {

@@ -90,7 +90,9 @@ let private messages =
         "6 skip_events uint64"
         "7 history_id bytes"
         "8 incarnation uint64"
-        "9 progress bool" ]
+        "9 progress bool"
+        "10 prev_kv bool"
+        "11 chain_hash bytes" ]
       "regatta.v1.WatchResponse",
       [ "1 header regatta.v1.ResponseHeader"
         "2 watch_id int64"
@@ -99,8 +101,9 @@ let private messages =
         "5 more bool"
         "6 end regatta.v1.WatchEnd"
         "7 history_id bytes"
-        "8 incarnation uint64" ]
-      "regatta.v1.WatchEvent", [ "1 type regatta.v1.WatchEvent.Type"; "2 kv mvcc.v1.KeyValue" ]
+        "8 incarnation uint64"
+        "9 chain_hash bytes" ]
+      "regatta.v1.WatchEvent", [ "1 type regatta.v1.WatchEvent.Type"; "2 kv mvcc.v1.KeyValue"; "3 prev_kv mvcc.v1.KeyValue" ]
       "regatta.v1.WatchEnd", [ "1 code int32"; "2 reason string"; "3 oldest_revision uint64" ]
       "regatta.v1.MemberListRequest", []
       "regatta.v1.MemberListResponse", [ "1 cluster string"; "2 members repeated regatta.v1.Member" ]

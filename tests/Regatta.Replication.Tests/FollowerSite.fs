@@ -25,7 +25,7 @@ type FollowerSite(scene: Scene, life: Incarnation, size: int, bug: PlantedBug, c
     let log = ResizeArray<ReadOnlyMemory<byte>>()
     /// What the entries came to, by the node that applied each first.
     let reached = ResizeArray<struct (int64 * ChainHash)>()
-    let nodes = [| for id in 1..size -> FollowerNode(scene, site, int64 id, FollowerState(life, bug), check) |]
+    let nodes = [| for id in 1..size -> FollowerNode(scene, site, int64 id, FollowerState(life, bug), bug, check) |]
     let mutable leader = 1L
 
     member _.Life = life
@@ -78,9 +78,11 @@ type FollowerSite(scene: Scene, life: Incarnation, size: int, bug: PlantedBug, c
             scene.Blame $"node {node.Id} is at {here} behind entry {state.Index}, and another one was at {reached[int state.Index - 1]}"
 
 /// The group as one node sees it.
-and [<Sealed>] FollowerNode(scene: Scene, site: FollowerSite, id: int64, state: FollowerState, check: FollowerNode -> unit) =
+and [<Sealed>] FollowerNode(scene: Scene, site: FollowerSite, id: int64, state: FollowerState, bug: PlantedBug, check: FollowerNode -> unit)
+    =
     let answers = Dictionary<int64, CommandResult -> unit>()
-    let waiting = ResizeArray<struct (int64 * TaskCompletionSource)>()
+    let waiting = Waiters()
+    let watching = Waiters()
     let writer = EntryWriter()
     let mutable isAwake = false
     let mutable isDown = false
@@ -146,9 +148,11 @@ and [<Sealed>] FollowerNode(scene: Scene, site: FollowerSite, id: int64, state: 
     /// False: the entry cannot be applied now; it is tried again by itself, if it is to be.
     member private node.TryApply(index: int64) =
         let before = node.Revision
+        let exchanges = state.Exchanges
         let isApplied = state.Apply(index, site.Entry index, results index)
 
         if isApplied then
+            if state.Exchanges > exchanges then node.EndWatches()
             answers.Remove index |> ignore
             scene.Tell(fun () -> $"{node} applies entry {index}: revision {node.Revision}, chain {node.State.Chain}")
             if node.Revision < before then scene.Blame $"{node} went back from revision {before} to {node.Revision}"
@@ -177,6 +181,7 @@ and [<Sealed>] FollowerNode(scene: Scene, site: FollowerSite, id: int64, state: 
             let other = scene.Choose others
             let before = node.Revision
             state.CopyFrom other.Table
+            node.EndWatches()
             site.Stalled <- site.Stalled + 1L
             scene.Tell(fun () -> $"{node} has got the state of node {other.Id}: entry {node.Applied}, revision {node.Revision}")
             if node.Revision < before then scene.Blame $"{node} went back from revision {before} to {node.Revision}"
@@ -186,10 +191,11 @@ and [<Sealed>] FollowerNode(scene: Scene, site: FollowerSite, id: int64, state: 
             node.Wake()
 
     member private node.Arrive() =
-        for struct (index, waiter) as entry in waiting.ToArray() do
-            if index <= node.Applied then
-                waiting.Remove entry |> ignore
-                waiter.TrySetResult() |> ignore
+        waiting.Arrive node.Applied
+        watching.Arrive node.Revision
+
+    /// The state that is watched is another one, or is closed.
+    member private node.EndWatches() = if bug <> WatchesOn then watching.Fail(ObjectDisposedException(string node))
 
     member _.IsDown = isDown
     member _.IsClosed = isClosed
@@ -200,6 +206,7 @@ and [<Sealed>] FollowerNode(scene: Scene, site: FollowerSite, id: int64, state: 
         isDown <- true
         answers.Clear()
         waiting.Clear()
+        watching.Clear()
         state.Crash()
 
     member node.Restart() =
@@ -212,15 +219,14 @@ and [<Sealed>] FollowerNode(scene: Scene, site: FollowerSite, id: int64, state: 
     member node.Close() =
         scene.Tell(fun () -> $"{node} closes")
         isClosed <- true
+        node.EndWatches()
 
     member private node.Reached(index: int64, token) : Task =
         if index <= node.Applied then
             Task.CompletedTask
         else
-            let waiter = TaskCompletionSource()
-            waiting.Add(struct (index, waiter))
             node.Wake()
-            Scene.Until(waiter, token)
+            waiting.Wait(index, token)
 
     /// Puts an entry into the log after a while, and answers when it is applied here.
     member private node.Commit(payload, longest, answer: TaskCompletionSource<ProposalOutcome>) =
@@ -295,15 +301,27 @@ and [<Sealed>] FollowerNode(scene: Scene, site: FollowerSite, id: int64, state: 
         member _.Revision = state.Reader.Revision
         member _.Get(key, withValue) = state.Reader.Get(key, withValue)
         member _.OpenView() = state.Reader.OpenView()
-        member _.OpenChanges(from, withParts) = state.Reader.OpenChanges(from, withParts)
-        member node.ReadChain revision = if isClosed then raise (ObjectDisposedException(string node)) else state.Reader.ReadChain revision
+
+        member node.OpenChanges(from, withParts) =
+            if isClosed then raise (ObjectDisposedException(string node)) else state.OpenChanges(from, withParts)
+
+        member node.ReadChain revision = if isClosed then raise (ObjectDisposedException(string node)) else state.ReadChain revision
 
     interface ITableGroup with
         member _.GroupId = site.Life.Number
         member node.Reader = node
         member node.ProposeAsync(command, token) = ValueTask<ProposalOutcome>(node.Propose(command, token))
         member node.ReadBarrierAsync token = ValueTask<BarrierOutcome>(node.Barrier token)
-        member _.WaitForRevisionAsync(_, _) = raise (NotSupportedException())
+
+        member node.WaitForRevisionAsync(revision, token) =
+            if isClosed then
+                ValueTask(Task.FromException(ObjectDisposedException(string node)))
+            else
+                // Of what is not there nobody who passes it over must wait for ever.
+                let awaited = if bug = WatchesOn then max revision state.Oldest else revision
+
+                if awaited <= node.Revision then ValueTask.CompletedTask else ValueTask(watching.Wait(awaited, token))
+
         member _.OpenViewAsync(_, _) = raise (NotSupportedException())
         member _.LedAtAsync _ = raise (NotSupportedException())
         member _.MoveLeaderAsync(_, _) = raise (NotSupportedException())

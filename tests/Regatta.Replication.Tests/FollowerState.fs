@@ -20,6 +20,8 @@ type PlantedBug =
     | CountsFromTheAnswer
     /// Sessions are served from whatever the node has.
     | ForgetsTheSession
+    /// Watches go on when a whole state takes the place of the one that they read, and pass what its changelog does not have over.
+    | WatchesOn
 
 /// What one node of a follower site has of a table: its state, of which a part is on disk, and whole states that can take its place. Installations are applied as the
 /// groups' applier does it, all else by the real state machine.
@@ -28,6 +30,10 @@ type FollowerState(life: Incarnation, bug: PlantedBug) =
     let store = MemoryTableStore life
     let mutable machine = TableMachine store
     let mutable flushed = store.State
+    /// A whole state comes without a changelog: the first revision that is in it again.
+    let mutable oldest = 1L
+    let mutable flushedOldest = 1L
+    let mutable exchanges = 0
     let staged = Dictionary<UInt128, struct (InstallCommand * MemoryState)>()
     let applied () = (store :> ITableStore).Applied
 
@@ -55,11 +61,20 @@ type FollowerState(life: Incarnation, bug: PlantedBug) =
 
     let pass index = machine.Apply(ReadOnlySpan [| CommittedEntry(index, 1L, ReadOnlyMemory.Empty, null) |])
 
+    let flush () =
+        flushed <- store.State
+        flushedOldest <- oldest
+
+    let takeOver state index =
+        store.Install(state, index, 1L)
+        oldest <- applied().Revision + 1L
+
     /// The machine remembers what it has put into the former state.
     let exchange change =
         change ()
         machine <- TableMachine store
-        flushed <- store.State
+        exchanges <- exchanges + 1
+        flush ()
 
     member _.Reader = store :> ITableReader
     member _.Applied = applied ()
@@ -75,7 +90,7 @@ type FollowerState(life: Incarnation, bug: PlantedBug) =
             let isDue = advances install
 
             match isDue, staged.TryGetValue install.Files with
-            | true, (true, struct (_, state)) -> exchange (fun () -> store.Install(state, index, 1L))
+            | true, (true, struct (_, state)) -> exchange (fun () -> takeOver state index)
             | true, _ -> if bug = SkipsWhatIsNotHere then pass index
             | false, _ -> pass index
 
@@ -84,8 +99,36 @@ type FollowerState(life: Incarnation, bug: PlantedBug) =
             isDone
 
     /// Another node's state, as a node gets it that is behind the log.
-    member _.CopyFrom(other: FollowerState) = exchange (fun () -> store.State <- other.Kept)
+    member _.CopyFrom(other: FollowerState) =
+        exchange (fun () ->
+            store.State <- other.Kept
+            oldest <- other.Oldest)
+
     member _.Kept = store.State
+
+    /// The least revision that is in the changelog.
+    member _.Oldest = oldest
+
+    /// How often another state has taken the place of this one: who reads the changelog, or waits, must begin again.
+    member _.Exchanges = exchanges
+
+    member _.ReadChain(revision: int64) =
+        if revision < oldest && revision < applied().Revision then
+            ChainRead(false, ChainHash(), min oldest (applied().Revision))
+        else
+            (store :> ITableReader).ReadChain revision
+
+    member _.OpenChanges(from, withParts) =
+        let changes = (store :> ITableReader).OpenChanges(from, withParts)
+        let mine = exchanges
+
+        { new IChangeReader with
+            member _.BytesLeft = changes.BytesLeft
+
+            member _.Read maxBytes =
+                if mine <> exchanges && bug <> WatchesOn then raise (ObjectDisposedException "the state")
+                elif from < oldest && bug <> WatchesOn then ChangelogRead.Compacted oldest
+                else changes.Read maxBytes }
 
     /// A state is on this node's disk that can take the place of the table's.
     member _.Stage(install: InstallCommand, state) = staged[install.Files] <- struct (install, state)
@@ -98,9 +141,11 @@ type FollowerState(life: Incarnation, bug: PlantedBug) =
         |> Seq.sortByDescending (fun (install, _) -> install.Revision)
         |> Seq.tryHead
 
-    member _.Flush() = flushed <- store.State
+    member _.Flush() = flush ()
 
     /// The node has died and is back, with what was on disk.
     member _.Crash() =
         store.State <- flushed
+        oldest <- flushedOldest
+        exchanges <- exchanges + 1
         machine <- TableMachine store

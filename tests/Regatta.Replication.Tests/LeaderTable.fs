@@ -1,6 +1,7 @@
 namespace Regatta.Replication.Tests
 
 open System
+open System.Collections.Generic
 open System.Collections.Immutable
 open System.Threading
 open System.Threading.Tasks
@@ -18,7 +19,8 @@ type LeaderTable private (scene: Scene, life: Core.Incarnation, start: (Spec.Sta
     let machine = Core.TableMachine store
     let states = ResizeArray<struct (Spec.State * Core.ChainHash * MemoryState)>()
     let times = ResizeArray<int64>()
-    let waiting = ResizeArray<struct (int64 * TaskCompletionSource)>()
+    let events = Dictionary<int64, Seen list>()
+    let waiting = Waiters()
     let writer = Core.EntryWriter()
     let reader = store :> Core.ITableReader
 
@@ -36,7 +38,7 @@ type LeaderTable private (scene: Scene, life: Core.Incarnation, start: (Spec.Sta
     member _.Life = life
     member _.Revision = reader.Revision
 
-    /// Happens after each read of the changelog, before its reader gets on.
+    /// Happens after each read of the changelog with the keys that range deletes removed, before its reader gets on.
     member val AfterRead: unit -> unit = ignore with get, set
 
     /// The first revision that is still in the changelog.
@@ -52,6 +54,20 @@ type LeaderTable private (scene: Scene, life: Core.Incarnation, start: (Spec.Sta
 
     /// When a revision was written.
     member _.WrittenAt(revision: int64) = times[int revision]
+
+    /// What a revision did, whether the changelog still has it or not.
+    member _.Events(revision: int64) =
+        match events.TryGetValue revision with
+        | true, found -> found
+        | _ ->
+            let records =
+                store.Changes revision
+                |> Seq.takeWhile (fun (struct (at, _, _)) -> at = revision)
+                |> Seq.map (fun (struct (at, part, record)) -> Core.StoredChange(at, part, ReadOnlyMemory record))
+
+            let found = Seen.ofRecords (List.ofSeq records)
+            events.Add(revision, found)
+            found
 
     /// All that the table held at a revision.
     member _.Kept(revision: int64) =
@@ -75,11 +91,7 @@ type LeaderTable private (scene: Scene, life: Core.Incarnation, start: (Spec.Sta
         states.Add(struct (fst (Spec.Table.apply state command), (store :> Core.ITableStore).Applied.Chain, store.State))
         times.Add(scene.Time.GetTimestamp())
         scene.Tell(fun () -> $"{table} writes revision {table.Revision}")
-
-        for struct (revision, waiter) as entry in waiting.ToArray() do
-            if revision <= table.Revision then
-                waiting.Remove entry |> ignore
-                waiter.TrySetResult() |> ignore
+        waiting.Arrive table.Revision
 
     override _.ToString() = $"the leader's table {life.History.ToString().Substring(0, 2)}/{life.Number}"
 
@@ -111,7 +123,7 @@ type LeaderTable private (scene: Scene, life: Core.Incarnation, start: (Spec.Sta
                         | :? Core.ChangelogRead.Records as records -> next.Value <- records.Items[records.Items.Length - 1].Revision + 1L
                         | _ -> ()
 
-                        table.AfterRead()
+                        if withParts then table.AfterRead()
                         read }
 
     interface ITableGroup with
@@ -120,12 +132,7 @@ type LeaderTable private (scene: Scene, life: Core.Incarnation, start: (Spec.Sta
         member _.ReadBarrierAsync _ = ValueTask<BarrierOutcome>(BarrierOutcome())
 
         member table.WaitForRevisionAsync(revision, token) =
-            if revision <= table.Revision then
-                ValueTask.CompletedTask
-            else
-                let waiter = TaskCompletionSource()
-                waiting.Add(struct (revision, waiter))
-                ValueTask(Scene.Until(waiter, token))
+            if revision <= table.Revision then ValueTask.CompletedTask else ValueTask(waiting.Wait(revision, token))
 
         member _.ProposeAsync(_, _) = raise (NotSupportedException())
         member _.OpenViewAsync(_, _) = raise (NotSupportedException())

@@ -55,3 +55,26 @@ type Scene(seed: int, isTraced: bool) =
 
     member _.Faults = List.ofSeq faults
     member _.Trace = List.ofSeq trace
+
+/// Who waits until something has come so far.
+[<Sealed>]
+type Waiters() =
+    let waiting = ResizeArray<struct (int64 * TaskCompletionSource)>()
+
+    let take (isDone: int64 -> bool) (tell: TaskCompletionSource -> unit) =
+        for struct (awaited, waiter) as entry in waiting.ToArray() do
+            if isDone awaited then
+                waiting.Remove entry |> ignore
+                tell waiter
+
+    member _.Wait(awaited: int64, token) : Task =
+        let waiter = TaskCompletionSource()
+        waiting.Add(struct (awaited, waiter))
+        Scene.Until(waiter, token)
+
+    member _.Arrive(reached: int64) = take (fun awaited -> awaited <= reached) (fun waiter -> waiter.TrySetResult() |> ignore)
+
+    member _.Fail(reason: exn) = take (fun _ -> true) (fun waiter -> waiter.TrySetException reason |> ignore)
+
+    /// Nobody is there any more who waits.
+    member _.Clear() = waiting.Clear()

@@ -28,6 +28,8 @@ type Outcome =
         Remade: int
         /// Of sessions that hopped.
         Reads: int
+        /// That watches were told of, which hopped, too.
+        Events: int
         /// What the pullers said of themselves.
         States: Set<PullState>
     }
@@ -177,6 +179,20 @@ let run (bug: PlantedBug) (isTraced: bool) (seed: int) =
             for index in 0..2 do
                 (boundsOf table).Probe index)
 
+    let watchers = Dictionary<Followed, Watchers>(HashIdentity.Reference)
+
+    let watchersOf table =
+        match watchers.TryGetValue table with
+        | true, found -> found
+        | false, _ ->
+            let made = Watchers(scene, table)
+            watchers.Add(table, made)
+            made
+
+    again scene 150 (fun () ->
+        for table in tables () do
+            (watchersOf table).Step())
+
     let sessions = [ for _ in 1..3 -> HoppingSession(scene, tables, bug) ]
 
     again scene 300 (fun () ->
@@ -216,6 +232,9 @@ let run (bug: PlantedBug) (isTraced: bool) (seed: int) =
             for known in bounds.Values do
                 known.Forget(int node.Id - 1)
 
+            for known in watchers.Values do
+                known.Forget(int node.Id - 1)
+
         scene.After(scene.While 500, node.Restart))
 
     let mutable inStorm = 0L
@@ -235,6 +254,7 @@ let run (bug: PlantedBug) (isTraced: bool) (seed: int) =
 
         for table in tables () do
             (boundsOf table).CheckTheEnd()
+            (watchersOf table).CheckTheEnd()
 
         for node in nodes do
             node.Stop()
@@ -258,4 +278,5 @@ let run (bug: PlantedBug) (isTraced: bool) (seed: int) =
       Stalled = total _.Groups.Stalled
       Remade = former.Length
       Reads = sessions |> List.sumBy _.Reads
+      Events = watchers.Values |> Seq.sumBy _.Had
       States = said }

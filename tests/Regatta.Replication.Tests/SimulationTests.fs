@@ -50,7 +50,7 @@ let private storms () =
     let states = outcomes |> List.map _.States |> Set.unionMany
 
     printfn
-        $"{count} seeds in {watch.Elapsed.TotalSeconds:F1} s: {total _.Revisions} revisions, {total _.InStorm} of them taken in the storm, {total _.Entries} entries, {total _.Installed} changes to whole states and {total _.Stalled} nodes that lacked one, {List.sumBy _.Remade outcomes} tables made anew, {List.sumBy _.Reads outcomes} reads of hopping sessions"
+        $"{count} seeds in {watch.Elapsed.TotalSeconds:F1} s: {total _.Revisions} revisions, {total _.InStorm} of them taken in the storm, {total _.Entries} entries, {total _.Installed} changes to whole states and {total _.Stalled} nodes that lacked one, {List.sumBy _.Remade outcomes} tables made anew, {List.sumBy _.Reads outcomes} reads of hopping sessions, {List.sumBy _.Events outcomes} events of hopping watches"
 
     match outcomes |> List.tryFindIndex (fun outcome -> not outcome.Faults.IsEmpty) with
     | Some index ->
@@ -63,6 +63,7 @@ let private storms () =
     Expect.isGreaterThan (total _.Installed) (int64 count) "changes to whole states"
     Expect.isGreaterThan (total _.Stalled) (int64 count / 10L) "nodes that lacked one"
     Expect.isGreaterThan (List.sumBy _.Reads outcomes) (10 * count) "reads of hopping sessions"
+    Expect.isGreaterThan (List.sumBy _.Events outcomes) (10 * count) "events of hopping watches"
     Expect.isGreaterThan (total _.InStorm * 2L) (total _.Revisions) "revisions taken in the storm"
 
 let private finds bug () =
@@ -87,4 +88,5 @@ let tests =
           testCase "finds a state machine that goes on without a state" (finds SkipsWhatIsNotHere)
           testCase "finds a bound on staleness that counts from the answer" (finds CountsFromTheAnswer)
           testCase "finds sessions that are forgotten" (finds ForgetsTheSession)
+          testCase "finds watches that go on in another state" (finds WatchesOn)
           testCase "does the same with the same seed" repeats ]

@@ -7,78 +7,51 @@ open Regatta
 open Regatta.Replication
 open Regatta.Testing
 
-/// An event, to be compared.
-type private Seen = { Revision: int64; Key: string; Value: string option; Created: int64; Version: int64 }
-
-let private text (bytes: ReadOnlyMemory<byte>) = Convert.ToHexString bytes.Span
-
-let private seen (event: WatchEvent) =
-    { Revision = event.Revision
-      Key = text event.Key
-      Value = if event.IsDelete then None else Some(text event.Value)
-      Created = event.CreateRevision
-      Version = event.Version }
-
-/// What the changelog says happened at a revision, read in one go.
-let private happened (records: Core.StoredChange list) =
-    let revision = records.Head.Revision
-    let parts = records.Tail |> List.map (fun part -> Core.ChangeCodec.ReadRemovedKeys part.Record)
-    let deleted key = { Revision = revision; Key = text key; Value = None; Created = 0L; Version = 0L }
-
-    [ for position, change in Seq.indexed (Core.ChangeCodec.Read records.Head.Record).Changes do
-          match change with
-          | :? Core.Change.Put as put ->
-              { Revision = revision
-                Key = text put.Key
-                Value = Some(text put.Value)
-                Created = put.CreateRevision
-                Version = put.Version }
-          | :? Core.Change.Delete as delete -> deleted delete.Key
-          | _ ->
-              for part in parts do
-                  if part.Position = position then
-                      for key in part.Keys do
-                          deleted key ]
-
-let private history (table: LeaderTable) =
-    let changes = (table :> Core.ITableReader).OpenChanges(table.Oldest, true)
-
-    let rec all read =
-        match changes.Read 1_000_000 with
-        | :? Core.ChangelogRead.Records as records -> all (List.rev (List.ofSeq records.Items) @ read)
-        | _ -> List.rev read
-
-    all [] |> List.groupBy _.Revision |> List.map (fun (revision, records) -> revision, happened records)
+/// What an event said of what was there before, when the changelog began at a revision.
+[<NoComparison>]
+type private Before = { Oldest: int64; Said: Core.KeyRecord | null }
 
 /// A client of one watch, which remembers what it has had.
-type private Client(watches: TableWatches, keys: Core.KeyRange, start: int64) =
-    let had = ResizeArray<Seen>()
+type private Client
+    (table: LeaderTable, watches: TableWatches, keys: Core.KeyRange, start: int64, withPrevious: bool, chain: Nullable<Core.ChainHash>) =
+    let had = ResizeArray<Seen * Before>()
     let mutable next = start
     let mutable skip = 0
+    let mutable chain = chain
+    /// It has said what the chain hash before its start is.
+    let mutable isCompared = false
     let mutable isReady = false
     let mutable watch: Watch option = None
     let mutable ended: WatchEnd option = None
 
     let openWatch () =
-        let opened = watches.Watch(keys, next, int64 skip, (fun _ -> isReady <- true))
+        isCompared <- chain.HasValue && next > 1L
+        let opened = watches.Watch(WatchedKeys(keys, withPrevious), WatchStart(next, int64 skip, chain), (fun _ -> isReady <- true))
         watch <- Some opened
         opened.Start()
 
     do openWatch ()
 
     member _.Start = start
+    member _.IsCompared = isCompared
     member _.Next = next
     member _.Ended = ended
     member _.IsReady = isReady && ended.IsNone
     member _.Had = List.ofSeq had
-    member _.Wants(event: Seen) = keys.Contains(ReadOnlySpan(Convert.FromHexString event.Key))
+    member _.WithPrevious = withPrevious
+    member _.Wants event = Seen.isOf keys event
 
     member _.Read() =
         isReady <- false
 
         match watch.Value.Next() with
         | :? WatchItem.Events as events ->
-            had.AddRange(events.Items |> Seq.map seen)
+            had.AddRange(events.Items |> Seq.map (fun event -> Seen.ofEvent event, { Oldest = table.Oldest; Said = event.Previous }))
+
+            let sent = if events.IsComplete then events.Revision else events.Revision - 1L
+            chain <- if events.IsComplete || events.Revision <> next then events.Chain else chain
+
+            if events.Chain.HasValue then Expect.equal events.Chain.Value (snd (table.At sent)) $"the chain hash at revision {sent}"
 
             if events.IsComplete then
                 next <- events.Revision + 1L
@@ -87,7 +60,11 @@ type private Client(watches: TableWatches, keys: Core.KeyRange, start: int64) =
                 let more = events.Items |> Seq.filter (fun event -> event.Revision = events.Revision) |> Seq.length
                 skip <- (if events.Revision = next then skip else 0) + more
                 next <- events.Revision
-        | :? WatchItem.Progress as progress -> next <- max next (progress.Revision + 1L)
+        | :? WatchItem.Progress as progress ->
+            if progress.Revision >= next then
+                next <- progress.Revision + 1L
+                skip <- 0
+                chain <- progress.Chain
         | :? WatchItem.Ended as last -> ended <- Some last.End
         | null -> ()
         | other -> failtest $"{other}"
@@ -99,14 +76,37 @@ type private Client(watches: TableWatches, keys: Core.KeyRange, start: int64) =
 
     member _.Ask() = watch.Value.AskForProgress()
 
-let private drawKeys (scene: Scene) =
-    let bound () = Array.init (scene.Random.Next 3) (fun _ -> byte (scene.Random.Next(97, 103)))
+/// What was there before each event, by replaying all of them.
+let private withPrevious (table: LeaderTable) =
+    let replace present (event: Seen) =
+        (event, Map.tryFind event.Key present),
+        (if event.Value.IsSome then Map.add event.Key event present else Map.remove event.Key present)
 
-    match scene.Random.Next 4 with
-    | 0 -> Core.KeyRange.Single(ReadOnlyMemory(bound ()))
-    | 1 -> Core.KeyRange.From(ReadOnlyMemory(bound ()))
-    | 2 -> Core.KeyRange.From(ReadOnlyMemory [| 0uy |])
-    | _ -> Core.KeyRange.Interval(ReadOnlyMemory(bound ()), ReadOnlyMemory(bound ()))
+    [ 1L .. table.Revision ] |> List.collect table.Events |> List.mapFold replace Map.empty |> fst
+
+/// Of a value that the changelog does not have any more only the revision is told.
+let private gone (previous: Seen) = { previous with Value = None; Created = 0L; Version = 0L }
+
+let private toldBefore before =
+    match before.Said with
+    | null -> None
+    | said ->
+        Some
+            { Revision = said.Header.ModRevision
+              Key = Seen.text said.Key
+              Value = if said.Header.Version > 0L then Some(Seen.text said.Value) else None
+              Created = said.Header.CreateRevision
+              Version = said.Header.Version }
+
+/// What a run came to.
+type private Run = { Watches: int; Events: int; TooLate: int; Kept: int; Lost: int }
+
+let private sum a b =
+    { Watches = a.Watches + b.Watches
+      Events = a.Events + b.Events
+      TooLate = a.TooLate + b.TooLate
+      Kept = a.Kept + b.Kept
+      Lost = a.Lost + b.Lost }
 
 let private run seed =
     task {
@@ -117,15 +117,6 @@ let private run seed =
         let busy () = if scene.Random.Next 8 = 0 then table.Write()
         table.AfterRead <- busy
         let clients = ResizeArray<Client>()
-        let mutable all = Map.empty
-
-        let note () =
-            table.AfterRead <- ignore
-
-            for revision, events in history table do
-                all <- Map.add revision events all
-
-            table.AfterRead <- busy
 
         for _ in 1..300 do
             match scene.Random.Next 100 with
@@ -133,19 +124,19 @@ let private run seed =
                 for _ in 0 .. scene.Random.Next 4 do
                     table.Write()
             | draw when draw < 50 && clients.Count < 12 ->
-                clients.Add(Client(watches, drawKeys scene, max 1L (scene.Random.NextInt64(table.Revision + 4L))))
+                let start = max 1L (scene.Random.NextInt64(table.Revision + 4L))
+                clients.Add(Client(table, watches, Seen.drawKeys scene.Random, start, scene.Random.Next 2 = 0, Nullable()))
             | draw when draw < 90 && clients.Count > 0 ->
                 let client = clients[scene.Random.Next clients.Count]
                 if client.IsReady then client.Read()
             | draw when draw < 94 && clients.Count > 0 -> clients[scene.Random.Next clients.Count].ComeBack()
             | draw when draw < 98 && clients.Count > 0 -> clients[scene.Random.Next clients.Count].Ask()
-            | 99 ->
-                note ()
-                if table.Revision > 0L then table.Trim()
+            | 99 -> if table.Revision > 0L then table.Trim()
             | _ -> ()
 
-        note ()
         table.AfterRead <- ignore
+        let replacing = withPrevious table
+        let mutable kept, lost = 0, 0
 
         for client in clients do
             client.Ask()
@@ -156,36 +147,150 @@ let private run seed =
         for client in clients do
             match client.Ended with
             | Some(:? WatchEnd.Compacted as compacted) ->
-                Expect.isLessThan client.Next compacted.Oldest $"seed {seed}: only what is not kept is refused"
+                // What is compared needs the revision before, too.
+                let needed = if client.IsCompared then client.Next - 1L else client.Next
+                Expect.isLessThan needed compacted.Oldest $"seed {seed}: only what is not kept is refused"
             | Some other -> failtest $"seed {seed}: {other}"
             | None -> Expect.equal client.Next (max client.Start (table.Revision + 1L)) $"seed {seed}: all was sent"
 
             let expected =
-                [ for revision, events in Map.toSeq all do
-                      if revision >= client.Start && revision < client.Next then yield! List.filter client.Wants events ]
+                [ for event, previous in replacing do
+                      if event.Revision >= client.Start && event.Revision < client.Next && client.Wants event then event, previous ]
 
-            let complete = client.Had |> List.filter (fun event -> event.Revision < client.Next)
-            Expect.sequenceEqual complete expected $"seed {seed}: from {client.Start} to {client.Next}"
+            let complete = client.Had |> List.filter (fun (event, _) -> event.Revision < client.Next)
+            Expect.sequenceEqual (List.map fst complete) (List.map fst expected) $"seed {seed}: from {client.Start} to {client.Next}"
+
+            for (event, previous), (_, before) in List.zip expected complete do
+                let known = before |> toldBefore
+                let due = if client.WithPrevious then previous else None
+
+                match due with
+                | Some previous when previous.Revision < before.Oldest && known = Some(gone previous) -> lost <- lost + 1
+                | _ ->
+                    Expect.equal known due $"seed {seed}: what was there before {event}"
+                    if due.IsSome then kept <- kept + 1
 
         do! watches.DisposeAsync()
-        return clients.Count, clients |> Seq.sumBy _.Had.Length, clients |> Seq.filter _.Ended.IsSome |> Seq.length
+
+        return
+            { Watches = clients.Count
+              Events = clients |> Seq.sumBy _.Had.Length
+              TooLate = clients |> Seq.filter _.Ended.IsSome |> Seq.length
+              Kept = kept
+              Lost = lost }
     }
+
+let private life = Core.Incarnation(Guid(Array.init 16 byte), 1L)
+
+let private written (table: LeaderTable) count =
+    for _ in 1..count do
+        table.Write()
+
+/// All that a watch has to say at the moment.
+let rec private said (watch: Watch) : WatchItem list =
+    match watch.Next() with
+    | null -> []
+    | :? WatchItem.Ended as last -> [ last ]
+    | item -> item :: said watch
+
+let private everything = WatchedKeys(Core.KeyRange.From(ReadOnlyMemory [| 0uy |]), false)
+
+let private endOf (items: WatchItem list) =
+    match List.tryLast items with
+    | Some(:? WatchItem.Ended as last) -> Some last.End
+    | _ -> None
+
+let private isOther (ending: WatchEnd option) =
+    match ending with
+    | Some(:? WatchEnd.OtherHistory) -> true
+    | _ -> false
+
+/// A table that has come to a revision, and a fork of it that differs from there on.
+let private forked seed =
+    let scene = Scene(seed, false)
+    let table = LeaderTable(scene, life)
+    written table 20
+    let fork = table.PutBack 10L
+    written fork 10
+
+    if snd (fork.At 20L) = snd (table.At 20L) then failtest $"seed {seed}: the fork has done the same"
+    table, fork
+
+let private histories =
+    testList
+        "histories"
+        [ testCaseTask "a watch that goes on in another history than the one it is of ends, and only then" (fun () ->
+              task {
+                  for seed in Seed.current .. Seed.current + 49 do
+                      let table, fork = forked seed
+                      let differs = [ 1L .. 20L ] |> List.find (fun at -> snd (fork.At at) <> snd (table.At at))
+                      let watches = TableWatches fork
+
+                      for start in 2L .. 21L do
+                          let watch = watches.Watch(everything, WatchStart(start, 0L, Nullable(snd (table.At(start - 1L)))), ignore)
+                          watch.Start()
+
+                          Expect.equal
+                              (isOther (endOf (said watch)))
+                              (start > differs)
+                              $"seed {seed}: from {start} on; {differs} is the first that differs"
+
+                          watch.Close()
+
+                      do! watches.DisposeAsync()
+              })
+
+          testCaseTask "a watch that is ahead of the table ends when the table gets there in another history" (fun () ->
+              task {
+                  for seed in Seed.current .. Seed.current + 49 do
+                      let table, fork = forked seed
+                      let watches = TableWatches fork
+                      let start = fork.Revision + 3L
+                      let ahead = watches.Watch(everything, WatchStart(start, 0L, Nullable(snd (table.At 20L))), ignore)
+                      ahead.Start()
+                      written fork 1
+                      Expect.isEmpty (said ahead) $"seed {seed}: there is nothing to compare yet"
+                      written fork 1
+                      Expect.isTrue (isOther (endOf (said ahead))) $"seed {seed}: the revision before it is another one"
+                      do! watches.DisposeAsync()
+              })
+
+          testCaseTask "a watch that is at the end of a table without a changelog is compared with the table itself" (fun () ->
+              task {
+                  let table, fork = forked Seed.current
+                  table.Oldest <- table.Revision + 1L
+                  let watches = TableWatches table
+                  let start = table.Revision + 1L
+
+                  let endWith (known: Core.ChainHash) =
+                      let watch = watches.Watch(everything, WatchStart(start, 0L, Nullable known), ignore)
+                      watch.Start()
+                      endOf (said watch)
+
+                  Expect.isNone (endWith (snd (table.At table.Revision))) "it goes on"
+                  Expect.isTrue (isOther (endWith (snd (fork.At 20L)))) "another history"
+                  do! watches.DisposeAsync()
+              }) ]
 
 let tests =
     testList
         "watches"
         [ testCaseTask "bring every change of their keys, in order, once" (fun () ->
               task {
-                  let count = Scale.pick 200 5_000
-                  let mutable watched, events, compacted = 0, 0, 0
+                  let count = Scale.pick 100 5_000
+                  let mutable all = { Watches = 0; Events = 0; TooLate = 0; Kept = 0; Lost = 0 }
 
                   for seed in Seed.current .. Seed.current + count - 1 do
-                      let! clients, had, ended = run seed
-                      watched <- watched + clients
-                      events <- events + had
-                      compacted <- compacted + ended
+                      let! one = run seed
+                      all <- sum all one
 
-                  printfn $"{count} runs: {watched} watches, {events} events, {compacted} watches that came too late"
-                  Expect.isGreaterThan events count "events"
-                  Expect.isGreaterThan compacted 0 "some came too late"
-              }) ]
+                  printfn
+                      $"{count} runs: {all.Watches} watches, {all.Events} events, {all.TooLate} watches that came too late; {all.Kept} previous values, and {all.Lost} that were not kept"
+
+                  Expect.isGreaterThan all.Events count "events"
+                  Expect.isGreaterThan all.TooLate 0 "some came too late"
+                  Expect.isGreaterThan all.Kept count "previous values"
+                  Expect.isGreaterThan all.Lost 0 "some were not kept"
+              })
+
+          histories ]

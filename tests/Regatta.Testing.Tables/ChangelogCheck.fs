@@ -2,6 +2,7 @@
 module Regatta.Testing.Tables.ChangelogCheck
 
 open System
+open System.Collections.Generic
 open Expecto
 open Regatta
 open Regatta.Spec
@@ -18,26 +19,42 @@ let private byRevision changes =
         { Revision = revision; Record = List.head records; Parts = List.tail records })
     |> List.ofSeq
 
-let private effects logged =
+/// What a record says that it did. It must name the revisions that it replaces; `written` has them, and goes on to this one's.
+let private effects (written: Dictionary<Bytes, int64>) logged =
     let record = Core.ChangeCodec.Read(ReadOnlyMemory logged.Record)
     let removed = logged.Parts |> List.map (fun part -> Core.ChangeCodec.ReadRemovedKeys(ReadOnlyMemory part))
 
     let keysOf position =
-        removed
-        |> Seq.filter (fun part -> part.Position = position)
-        |> Seq.collect (fun part -> part.Keys |> Seq.map Translation.bytes)
-        |> List.ofSeq
+        [ for part in removed do
+              if part.Position = position then yield! part.Keys ]
+
+    let replace key revision =
+        let before =
+            match written.TryGetValue key with
+            | true, before -> before
+            | _ -> 0L
+
+        Expect.equal revision before $"the revision that revision {logged.Revision} says it replaced"
+
+    let deleted (key: ReadOnlyMemory<byte>) revision =
+        let key = Translation.bytes key
+        replace key revision
+        written.Remove key |> ignore
+        key
 
     let effect position (change: Core.Change) =
         match change with
         | :? Core.Change.Put as put ->
+            let key = Translation.bytes put.Key
+            replace key put.Replaced
+            written[key] <- logged.Revision
             let header = Core.RecordHeader(put.CreateRevision, logged.Revision, put.Version)
-            Effect.Put(Translation.bytes put.Key, Translation.entry header put.Value)
+            Effect.Put(key, Translation.entry header put.Value)
         | :? Core.Change.Delete as delete ->
-            let key = Translation.bytes delete.Key
+            let key = deleted delete.Key delete.Replaced
             Effect.Delete(KeyRange.single key, [ key ])
         | :? Core.Change.DeleteRange as delete ->
-            let keys = keysOf position
+            let keys = keysOf position |> List.map (fun removed -> deleted removed.Key removed.Replaced)
             Expect.equal delete.Removed (int64 keys.Length) $"keys that revision {logged.Revision} says it removed"
             Effect.Delete(Translation.rangeBack delete.Range, keys)
         | other -> failtestf "revision %d logs a %s" logged.Revision (other.GetType().Name)
@@ -59,11 +76,12 @@ let verify (environment: ITableEnvironment) (model: State) content =
 
     let mutable chain = Core.ChainHash.Seed(Translation.incarnation Generate.incarnation)
     let commands = ResizeArray()
+    let written = Dictionary<Bytes, int64>()
 
     for record in logged do
         let memory = ReadOnlyMemory record.Record
         Expect.isTrue (Core.ChangeCodec.Continues(chain, record.Revision, memory)) $"revision {record.Revision} continues the chain"
-        let change, actual = effects record
+        let change, actual = effects written record
         Expect.equal actual model.Changelog.Records[record.Revision] $"effects of revision {record.Revision}"
         chain <- change.Chain
         let read = environment.Store.ReadChain record.Revision

@@ -82,12 +82,13 @@ type MemoryTableStore(incarnation: Incarnation) =
         with get () = state
         and set value = state <- value
 
-    /// Puts a state of another site in the place of this one, as of an entry of the own log.
+    /// Puts a state of another site in the place of this one, as of an entry of the own log. It comes without a changelog.
     member _.Install(other: MemoryState, index, term) =
         let applied = other.Applied
 
         state <-
             { other with
+                Changes = Map.empty
                 Applied = AppliedState(index, term, applied.Revision, applied.Incarnation, applied.Chain) }
 
     /// Views, cursors and batches that are not disposed yet.

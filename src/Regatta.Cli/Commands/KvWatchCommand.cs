@@ -2,6 +2,7 @@ using System.CommandLine;
 using Google.Protobuf;
 using Regatta.Client;
 using Regatta.Protocol.V1;
+using KeyValue = Regatta.Protocol.Mvcc.KeyValue;
 
 namespace Regatta.Cli;
 
@@ -21,10 +22,11 @@ internal static class KvWatchCommand
             Description = "Begin with the changes of this table revision, past ones too as far as the node keeps them. Without it: what changes from now on.",
             HelpName = "REVISION",
         };
+        Option<bool> previous = new("--prev-kv") { Description = "Print with each change the value that it replaced: a fifth column. A value that the node does not keep any more is (not kept), and in JSON a prev_kv of version 0." };
         Option<bool> escaped = BytesArgument.MakeEscapedOption();
         Command command = new("watch",
             "Print every change of a key or a range as it comes, in order, until Ctrl-C. Goes on at the next endpoint, of the same site or another, when a node goes away. A line is REVISION, PUT or DELETE, key and value, with tabs between; "
-                + "-o jsonl for scripts.") { key, end, prefix, from, escaped };
+                + "-o jsonl for scripts.") { key, end, prefix, from, previous, escaped };
         command.SetAction(async (parsed, token) =>
         {
             OutputFormat format = common.Format(parsed, OutputFormat.Simple);
@@ -37,6 +39,7 @@ internal static class KvWatchCommand
                 Key = keys.Key,
                 RangeEnd = keys.RangeEnd,
                 StartRevision = parsed.GetValue(from),
+                PrevKv = parsed.GetValue(previous),
             };
             using RegattaClient client = common.Connect(parsed);
             OutputSink output = new(surroundings.Output);
@@ -67,12 +70,21 @@ internal static class KvWatchCommand
             KeyValueJson.WriteNumber(output, "{\"revision\":"u8, change.Kv.ModRevision);
             output.WriteRaw(isPut ? ",\"type\":\"put\",\"kv\":"u8 : ",\"type\":\"delete\",\"kv\":"u8, newLine: false);
             KeyValueJson.Write(output, change.Kv, withValue: isPut, withRevisions: isPut);
+            if (change.PrevKv is { } previous)
+            {
+                output.WriteRaw(",\"prev_kv\":"u8, newLine: false);
+                KeyValueJson.Write(output, previous, withValue: IsKept(previous), withRevisions: true);
+            }
+
             output.WriteRaw("}"u8, newLine: true);
         }
         else
         {
             string value = isPut ? "\t" + EscapedText.Of(change.Kv.Value.Span) : "";
-            output.WriteLine($"{change.Kv.ModRevision}\t{(isPut ? "PUT" : "DELETE")}\t{EscapedText.Of(change.Kv.Key.Span)}{value}");
+            string replaced = change.PrevKv is { } previous ? (isPut ? "\t" : "\t\t") + (IsKept(previous) ? EscapedText.Of(previous.Value.Span) : "(not kept)") : "";
+            output.WriteLine($"{change.Kv.ModRevision}\t{(isPut ? "PUT" : "DELETE")}\t{EscapedText.Of(change.Kv.Key.Span)}{value}{replaced}");
         }
     }
+
+    private static bool IsKept(KeyValue previous) => previous.Version > 0;
 }

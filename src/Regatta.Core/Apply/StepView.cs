@@ -42,11 +42,13 @@ internal sealed class StepView : ITableView
     }
 
     /// <summary>Notes a put of the current revision and returns what it made of the key's header.</summary>
-    public RecordHeader Put(ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> value)
+    /// <param name="replaced">Mod revision of what was there before; 0: nothing.</param>
+    public RecordHeader Put(ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> value, out long replaced)
     {
         int slot = _pending.Slot(key, out bool known);
         ref PendingRecord record = ref _pending[slot];
         bool exists = known ? record.Exists : TryGetStored(key.Span, out record.Header);
+        replaced = exists ? record.Header.ModRevision : 0;
         record.Header = exists
             ? record.Header with { ModRevision = Revision, Version = record.Header.Version + 1 }
             : new RecordHeader(Revision, Revision, 1);
@@ -56,9 +58,12 @@ internal sealed class StepView : ITableView
     }
 
     /// <summary>Notes the deletion of one key; false if it did not exist.</summary>
-    public bool Delete(ReadOnlyMemory<byte> key)
+    /// <param name="replaced">Mod revision of what was there.</param>
+    public bool Delete(ReadOnlyMemory<byte> key, out long replaced)
     {
-        if (!TryGetHeader(key.Span, out _))
+        bool exists = TryGetHeader(key.Span, out RecordHeader header);
+        replaced = header.ModRevision;
+        if (!exists)
             return false;
         ref PendingRecord record = ref _pending[_pending.Slot(key, out _)];
         record.Exists = false;

@@ -132,9 +132,9 @@ internal sealed class TableStep(StepView view, int pageBytes)
     private KeyRecord? Put(ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> value, bool wantPrevious)
     {
         KeyRecord? previous = wantPrevious ? Find(key) : null;
-        RecordHeader header = view.Put(key, value);
+        RecordHeader header = view.Put(key, value, out long replaced);
         Batch.Put(key.Span, header, value.Span);
-        _changes.Put(key, value, header);
+        _changes.Put(key, value, header, replaced);
         return previous;
     }
 
@@ -145,10 +145,10 @@ internal sealed class TableStep(StepView view, int pageBytes)
     private DeletedRecords DeleteKey(ReadOnlyMemory<byte> key, bool wantPrevious)
     {
         KeyRecord? previous = wantPrevious ? Find(key) : null;
-        if (!view.Delete(key))
+        if (!view.Delete(key, out long replaced))
             return new DeletedRecords(0, []);
         Batch.Delete(key.Span);
-        _changes.Delete(key);
+        _changes.Delete(key, replaced);
         return new DeletedRecords(1, previous is null ? [] : [previous]);
     }
 
@@ -163,7 +163,7 @@ internal sealed class TableStep(StepView view, int pageBytes)
             for (; cursor.MoveNext(); count++)
             {
                 Batch.Delete(cursor.Key);
-                _changes.Removed(cursor.Key, Batch, Revision);
+                _changes.Removed(cursor.Key, cursor.Header.ModRevision, Batch, Revision);
                 previous?.Add(RecordCopy.Of(cursor.Key, cursor.Header, cursor.Value));
             }
         }

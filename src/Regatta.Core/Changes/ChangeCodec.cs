@@ -5,18 +5,18 @@ namespace Regatta.Core;
 /// <summary>
 /// The bytes of the changelog. Of each revision, part 0 is
 /// <code>
-/// [format 1] [chain hash, 16 bytes] then one after the other, to the end:
-///   put          1 [key] [value] [create revision] [version]
-///   delete       2 [key]
+/// [format 2] [chain hash, 16 bytes] then one after the other, to the end:
+///   put          1 [key] [value] [create revision] [version] and, of a version above 1, [mod revision of what it replaced]
+///   delete       2 [key] [mod revision of what was deleted]
 ///   delete range 3 [range] [number of keys removed]
 /// </code>
-/// and the parts from 1 up hold the keys that range deletes removed: <c>[format 1] [position of the change] [key] [key] ...</c>.
+/// and the parts from 1 up hold the keys that range deletes removed: <c>[format 2] [position of the change] [key] [its mod revision] [key] [its mod revision] ...</c>.
 /// Lengths and numbers are varints; ranges as in Raft entries.
 /// </summary>
 /// <remarks>Reading makes slices of the record. Whatever is cut off, garbled or of an unknown format is an <see cref="InvalidDataException"/>.</remarks>
 public static class ChangeCodec
 {
-    internal const byte Format = 1;
+    internal const byte Format = 2;
     internal const int HeaderBytes = 1 + ChainHash.Bytes;
 
     internal const byte Put = 1;
@@ -41,9 +41,9 @@ public static class ChangeCodec
         ulong position = reader.Varint();
         if (position > int.MaxValue)
             throw reader.Corrupt("the position of the change is out of range");
-        var keys = ImmutableArray.CreateBuilder<ReadOnlyMemory<byte>>();
+        var keys = ImmutableArray.CreateBuilder<RemovedKey>();
         while (reader.Remaining > 0)
-            keys.Add(reader.Bytes());
+            keys.Add(new RemovedKey(reader.Bytes(), reader.Natural()));
         return new RemovedKeys((int)position, keys.DrainToImmutable());
     }
 
@@ -67,10 +67,19 @@ public static class ChangeCodec
         byte kind = reader.Byte();
         return kind switch
         {
-            Put => new Change.Put(reader.Bytes(), reader.Bytes(), reader.Natural(), reader.Natural()),
-            Delete => new Change.Delete(reader.Bytes()),
+            Put => ReadPut(ref reader),
+            Delete => new Change.Delete(reader.Bytes(), reader.Natural()),
             DeleteRange => new Change.DeleteRange(KeyRangeEncoding.Read(ref reader), reader.Natural()),
             _ => throw reader.Corrupt($"unknown kind of change {kind}; a newer version may have written it"),
         };
+    }
+
+    private static Change.Put ReadPut(ref ByteReader reader)
+    {
+        ReadOnlyMemory<byte> key = reader.Bytes();
+        ReadOnlyMemory<byte> value = reader.Bytes();
+        long created = reader.Natural();
+        long version = reader.Natural();
+        return new Change.Put(key, value, created, version, version > 1 ? reader.Natural() : 0);
     }
 }

@@ -31,10 +31,12 @@ public abstract record Change
 
     /// <param name="CreateRevision">As it stands after the put; equal to the record's revision for a new key.</param>
     /// <param name="Version">As it stands after the put.</param>
-    public sealed record Put(ReadOnlyMemory<byte> Key, ReadOnlyMemory<byte> Value, long CreateRevision, long Version) : Change;
+    /// <param name="Replaced">Mod revision of what was there before; 0 for a new key.</param>
+    public sealed record Put(ReadOnlyMemory<byte> Key, ReadOnlyMemory<byte> Value, long CreateRevision, long Version, long Replaced) : Change;
 
     /// <summary>A key that existed was deleted by name.</summary>
-    public sealed record Delete(ReadOnlyMemory<byte> Key) : Change;
+    /// <param name="Replaced">Mod revision of what was deleted.</param>
+    public sealed record Delete(ReadOnlyMemory<byte> Key, long Replaced) : Change;
 
     /// <summary>A range that was not empty was deleted; its keys are in the record's further parts.</summary>
     /// <param name="Removed">How many keys it held.</param>
@@ -43,4 +45,7 @@ public abstract record Change
 
 /// <summary>Some of the keys that a range delete removed, in key order; one delete may need several parts.</summary>
 /// <param name="Position">Which of the record's changes removed them, from 0.</param>
-public sealed record RemovedKeys(int Position, ImmutableArray<ReadOnlyMemory<byte>> Keys);
+public sealed record RemovedKeys(int Position, ImmutableArray<RemovedKey> Keys);
+
+/// <param name="Replaced">Mod revision of what was deleted.</param>
+public readonly record struct RemovedKey(ReadOnlyMemory<byte> Key, long Replaced);

@@ -29,25 +29,31 @@ internal sealed class ChangeWriter
         BinaryPrimitives.WriteInt64LittleEndian(head[ChainHash.Bytes..], revision);
     }
 
-    public void Put(ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> value, in RecordHeader header)
+    /// <param name="replaced">Mod revision of what was there before.</param>
+    public void Put(ReadOnlyMemory<byte> key, ReadOnlyMemory<byte> value, in RecordHeader header, long replaced)
     {
         _record.Byte(ChangeCodec.Put);
         _record.Bytes(key.Span);
         _record.Bytes(value.Span);
         _record.Varint((ulong)header.CreateRevision);
         _record.Varint((ulong)header.Version);
+        if (header.Version > 1)
+            _record.Varint((ulong)replaced);
         _changes++;
     }
 
-    public void Delete(ReadOnlyMemory<byte> key)
+    /// <param name="replaced">Mod revision of what was there.</param>
+    public void Delete(ReadOnlyMemory<byte> key, long replaced)
     {
         _record.Byte(ChangeCodec.Delete);
         _record.Bytes(key.Span);
+        _record.Varint((ulong)replaced);
         _changes++;
     }
 
     /// <summary>A key that the range delete to come removes; a full part goes into the batch.</summary>
-    public void Removed(ReadOnlySpan<byte> key, ITableBatch batch, long revision)
+    /// <param name="replaced">Mod revision of what was there.</param>
+    public void Removed(ReadOnlySpan<byte> key, long replaced, ITableBatch batch, long revision)
     {
         if (_removed.Length == 0)
         {
@@ -56,6 +62,7 @@ internal sealed class ChangeWriter
         }
 
         _removed.Bytes(key);
+        _removed.Varint((ulong)replaced);
         if (_removed.Length >= PartBytes)
             AppendPart(batch, revision);
     }

@@ -101,6 +101,7 @@ internal sealed class WatchStream(Watches watches, ServedTables tables, Limits l
                 Created = true,
                 HistoryId = ByteString.CopyFrom(watch.Table.Incarnation.History.ToByteArray(bigEndian: true)),
                 Incarnation = (ulong)watch.Table.Incarnation.Number,
+                ChainHash = watch.ChainBefore(),
             },
             cancellationToken);
         watch.Watch.Start();
@@ -127,8 +128,11 @@ internal sealed class WatchStream(Watches watches, ServedTables tables, Limits l
             return otherLife;
         if (watches.Take() is { } full)
             return full;
-        KeyRange keys = KeyRange.FromWire(request.Key.Memory, request.RangeEnd.Memory);
-        long start = request.StartRevision > 0 ? (long)request.StartRevision : table.Group.Reader.Revision + 1;
+        WatchedKeys keys = new(KeyRange.FromWire(request.Key.Memory, request.RangeEnd.Memory), request.PrevKv);
+        WatchStart start = new(
+            request.StartRevision > 0 ? (long)request.StartRevision : table.Group.Reader.Revision + 1,
+            (long)request.SkipEvents,
+            request.ChainHash.IsEmpty ? null : new ChainHash(Replies.HashOf(request.ChainHash)));
         watch = OpenWatch.Open(request, table, watches.Of(table), keys, start, ready => _work.Writer.TryWrite(new Work(ready, null)));
         lock (_gate)
             _open.Add(request.WatchId, watch);
@@ -174,11 +178,17 @@ internal sealed class WatchStream(Watches watches, ServedTables tables, Limits l
         switch (item)
         {
             case WatchItem.Events events:
-                WatchResponse message = new() { WatchId = watch.Id, Header = watch.Table.Header(events.Revision), More = !events.IsComplete };
+                WatchResponse message = new()
+                {
+                    WatchId = watch.Id,
+                    Header = watch.Table.Header(events.Revision),
+                    More = !events.IsComplete,
+                    ChainHash = Hash(events.Chain),
+                };
                 message.Events.AddRange(events.Items.Select(Event));
                 return message;
             case WatchItem.Progress progress:
-                return new WatchResponse { WatchId = watch.Id, Header = watch.Table.Header(progress.Revision) };
+                return new WatchResponse { WatchId = watch.Id, Header = watch.Table.Header(progress.Revision), ChainHash = Hash(progress.Chain) };
             case WatchItem.Ended { End: var end }:
                 Close(watch.Id);
                 return Ended(watch, end);
@@ -186,6 +196,8 @@ internal sealed class WatchStream(Watches watches, ServedTables tables, Limits l
                 throw new InvalidOperationException($"{item.GetType().Name} is no message");
         }
     }
+
+    private static ByteString Hash(ChainHash? chain) => chain is { } known ? Replies.Hash(known.Value) : ByteString.Empty;
 
     private static Protocol.V1.WatchEvent Event(WatchEvent change) => new()
     {
@@ -198,6 +210,7 @@ internal sealed class WatchStream(Watches watches, ServedTables tables, Limits l
             ModRevision = change.Revision,
             Version = change.Version,
         },
+        PrevKv = change.Previous is { } previous ? Replies.Pair(previous) : null,
     };
 
     private WatchResponse Ended(OpenWatch watch, Replication.WatchEnd end)
@@ -206,6 +219,7 @@ internal sealed class WatchStream(Watches watches, ServedTables tables, Limits l
         {
             Replication.WatchEnd.Compacted compacted => new Rejection(
                 StatusCode.OutOfRange, $"the changes up to revision {compacted.Oldest - 1} are not kept any more; read the table, and watch from the revision after the one that was read"),
+            Replication.WatchEnd.OtherHistory => WatchAdmission.OtherHistory,
             Replication.WatchEnd.Failed failed => new Rejection(StatusCode.DataLoss, failed.Cause.Message),
             _ when Find(watch) => new Rejection(StatusCode.Unavailable, "the table's state on this node was replaced by a newer one; make the watch again from where it was"),
             _ => Sentences.TableNotFound,
@@ -268,12 +282,12 @@ internal sealed class WatchStream(Watches watches, ServedTables tables, Limits l
 
     private sealed class OpenWatch
     {
-        private OpenWatch(CreateWatch request, ServedTable table, long start)
+        private OpenWatch(CreateWatch request, ServedTable table, WatchStart start)
         {
             Id = request.WatchId;
             WantsProgress = request.Progress;
             Table = table;
-            Start = start;
+            Start = start.Revision;
         }
 
         public long Id { get; }
@@ -286,10 +300,24 @@ internal sealed class WatchStream(Watches watches, ServedTables tables, Limits l
 
         public Watch Watch { get; private set; } = null!;
 
-        public static OpenWatch Open(CreateWatch request, ServedTable table, TableWatches watches, KeyRange keys, long start, Action<OpenWatch> isReady)
+        /// <summary>The chain hash at the revision before the start, if that is here.</summary>
+        public ByteString ChainBefore()
+        {
+            try
+            {
+                ITableReader reader = Table.Group.Reader;
+                return Start - 1 <= reader.Revision && reader.ReadChain(Start - 1) is { Found: true, Chain: var chain } ? Hash(chain) : ByteString.Empty;
+            }
+            catch (ObjectDisposedException)
+            {
+                return ByteString.Empty;
+            }
+        }
+
+        public static OpenWatch Open(CreateWatch request, ServedTable table, TableWatches watches, WatchedKeys keys, WatchStart start, Action<OpenWatch> isReady)
         {
             OpenWatch open = new(request, table, start);
-            open.Watch = watches.Watch(keys, start, (long)request.SkipEvents, _ => isReady(open));
+            open.Watch = watches.Watch(keys, start, _ => isReady(open));
             return open;
         }
     }

@@ -12,12 +12,17 @@ internal sealed class RevisionEvents
     private ImmutableArray<Change> _changes = [];
     private int _at;
     private long _removed;
+    private ChainHash? _before;
+    private ChainHash? _chain;
 
     /// <summary>The revision whose events came last.</summary>
     public long Revision { get; private set; }
 
     /// <summary>All events of <see cref="Revision"/> have come.</summary>
     public bool IsComplete => _at == _changes.Length;
+
+    /// <summary>The chain hash at the last revision whose events have all come; null: it is not known.</summary>
+    public ChainHash? Chain => IsComplete ? _chain : _before;
 
     /// <param name="record">The next record of the changelog; the first one ever is the first of a revision.</param>
     /// <exception cref="InvalidDataException">It cannot follow the one before.</exception>
@@ -34,7 +39,10 @@ internal sealed class RevisionEvents
         if (!IsComplete)
             throw new InvalidDataException($"The changelog's revision {Revision} misses {_removed} of the keys that it removed.");
         Revision = record.Revision;
-        _changes = ChangeCodec.Read(record.Record).Changes;
+        ChangeRecord read = ChangeCodec.Read(record.Record);
+        _changes = read.Changes;
+        _before = _chain;
+        _chain = read.Chain;
         _at = 0;
         GoOn(events);
     }
@@ -44,8 +52,8 @@ internal sealed class RevisionEvents
         RemovedKeys removed = ChangeCodec.ReadRemovedKeys(record.Record);
         if (IsComplete || record.Revision != Revision || removed.Position != _at || removed.Keys.Length > _removed)
             throw new InvalidDataException($"The changelog's revision {record.Revision} has removed keys in part {record.Part} that no change of it has removed.");
-        foreach (ReadOnlyMemory<byte> key in removed.Keys)
-            events.Add(new WatchEvent(Revision, key, default, 0, 0));
+        foreach (RemovedKey key in removed.Keys)
+            events.Add(new WatchEvent(Revision, _at, key.Key, default, 0, 0, key.Replaced));
         _removed -= removed.Keys.Length;
         if (_removed > 0)
             return;
@@ -61,10 +69,10 @@ internal sealed class RevisionEvents
             switch (_changes[_at])
             {
                 case Change.Put put:
-                    events.Add(new WatchEvent(Revision, put.Key, put.Value, put.CreateRevision, put.Version));
+                    events.Add(new WatchEvent(Revision, _at, put.Key, put.Value, put.CreateRevision, put.Version, put.Replaced));
                     break;
                 case Change.Delete delete:
-                    events.Add(new WatchEvent(Revision, delete.Key, default, 0, 0));
+                    events.Add(new WatchEvent(Revision, _at, delete.Key, default, 0, 0, delete.Replaced));
                     break;
                 case Change.DeleteRange delete:
                     _removed = delete.Removed;

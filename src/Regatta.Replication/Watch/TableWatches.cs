@@ -19,6 +19,7 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly Dictionary<ReadOnlyMemory<byte>, List<Watch>> _byKey = new(KeyComparer.Instance);
     private readonly List<Watch> _byRange = [];
+    private readonly List<Watch> _unproven = [];
     private readonly Dictionary<Watch, List<WatchEvent>> _touched = [];
     private readonly List<WatchEvent> _events = [];
     private RevisionEvents _reading = new();
@@ -31,12 +32,11 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
     private long _next;
 
     /// <summary>A watch of keys from a revision on; see <see cref="Watch"/>.</summary>
-    /// <param name="start">1 or more.</param>
-    public Watch Watch(KeyRange keys, long start, long skip, Action<Watch> isReady)
+    public Watch Watch(WatchedKeys keys, WatchStart start, Action<Watch> isReady)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(start, 1);
-        ArgumentOutOfRangeException.ThrowIfNegative(skip);
-        return new Watch(this, keys, start, skip, isReady);
+        ArgumentOutOfRangeException.ThrowIfLessThan(start.Revision, 1, nameof(start));
+        ArgumentOutOfRangeException.ThrowIfNegative(start.Skip, nameof(start));
+        return new Watch(this, keys, start, isReady);
     }
 
     /// <summary>Ends all live watches; those that read by themselves find out.</summary>
@@ -56,6 +56,11 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
     }
 
     internal IChangeReader Open(long from) => group.Reader.OpenChanges(from, withParts: true);
+
+    internal ChainRead ReadChain(long revision) => group.Reader.ReadChain(revision);
+
+    /// <summary>What a watch of its own looks previous values up in.</summary>
+    internal PreviousValues OpenPrevious() => new(revision => group.Reader.OpenChanges(revision, withParts: false));
 
     /// <summary>Feeds a watch from a revision on, up to which it has read everything.</summary>
     /// <returns>False: the shared reader is ahead of it; it must read on.</returns>
@@ -85,10 +90,10 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
     }
 
     /// <returns>The revision up to which the watch was fed and has sent everything, if a word about that is wanted; else null.</returns>
-    internal long? Progress(Watch watch)
+    internal WatchItem.Progress? Progress(Watch watch)
     {
         lock (_gate)
-            return watch.TakeProgress() ? _next - 1 : null;
+            return watch.TakeProgress() ? new WatchItem.Progress(_next - 1, _reading.Revision == _next - 1 ? _reading.Chain : null) : null;
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "Whatever the reader meets is told to those who watch.")]
@@ -175,6 +180,7 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
 
     private void HandOut()
     {
+        LetProve();
         foreach (WatchEvent change in _events)
         {
             if (_byKey.TryGetValue(change.Key, out List<Watch>? watches))
@@ -185,11 +191,23 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
 
         foreach ((Watch watch, List<WatchEvent> events) in _touched)
         {
-            if (!watch.Offer(_reading.Revision, events))
+            if (!watch.Offer(_reading, events))
                 Remove(watch);
         }
 
         _touched.Clear();
+    }
+
+    /// <summary>Those that waited for the revision which shows whether they may go on: they read it by themselves.</summary>
+    private void LetProve()
+    {
+        if (_unproven.Count == 0)
+            return;
+        foreach (Watch watch in _unproven.Where(watch => watch.ProofAt <= _reading.Revision).ToArray())
+        {
+            watch.FallBehind(_reading.Revision);
+            Remove(watch);
+        }
     }
 
     private void Touch(Watch watch, WatchEvent change)
@@ -205,6 +223,7 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
             watch.FallBehind(_reading.Revision);
         _byKey.Clear();
         _byRange.Clear();
+        _unproven.Clear();
     }
 
     private void EndAll(WatchEnd end)
@@ -213,12 +232,15 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
             watch.Fail(end);
         _byKey.Clear();
         _byRange.Clear();
+        _unproven.Clear();
     }
 
     private IEnumerable<Watch> All() => _byKey.Values.SelectMany(static watches => watches).Concat(_byRange);
 
     private void Add(Watch watch)
     {
+        if (!watch.IsProven)
+            _unproven.Add(watch);
         if (!watch.Keys.IsSingle)
             _byRange.Add(watch);
         else if (_byKey.TryGetValue(watch.Keys.Start, out List<Watch>? watches))
@@ -229,6 +251,7 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
 
     private void Remove(Watch watch)
     {
+        _unproven.Remove(watch);
         if (!watch.Keys.IsSingle)
         {
             _byRange.Remove(watch);
