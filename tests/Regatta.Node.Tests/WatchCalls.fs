@@ -88,9 +88,16 @@ let rows: Row list =
           "`chain_hash` is not that of the revision before `start_revision`"
           StatusCode.FailedPrecondition
           "the history that was watched was given up for another one, which differs before start_revision; read the table, and watch from the revision after the one that was read"
-          (watch (fun request ->
-              request.StartRevision <- 2UL
-              request.ChainHash <- Bytes.ofLength 16))
+          (fun node ->
+              task {
+                  let! revision = node.Put("t", "a", "once more")
+
+                  let ofAnother (request: CreateWatch) =
+                      request.StartRevision <- revision
+                      request.ChainHash <- Bytes.ofLength 16
+
+                  do! watch ofAnother node
+              })
       row "Watch" Plain "no table is named" invalid "table must be set" (watch (fun request -> request.Table <- ByteString.Empty))
       row "Watch" Plain "no key is given" invalid "key must be set" (watch (fun request -> request.Key <- ByteString.Empty))
       row "Watch" Plain "the key has 1,025 bytes" tooLong (keyTooLong "key") (watch (fun request -> request.Key <- longKey))

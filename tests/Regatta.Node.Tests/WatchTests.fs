@@ -182,6 +182,9 @@ let private changes =
           withTables (fun node ->
               task {
                   let keys = [ for number in 0..5999 -> $"key {number:D4} {String('k', 40)}" ]
+                  use live = watching node
+                  do! live.Create(Watching.all 1L "t" 0UL)
+                  let! _ = created live
 
                   for chunk in List.chunkBySize 500 keys do
                       let! _ = txn node [ for key in chunk -> put key "v" ]
@@ -211,6 +214,18 @@ let private changes =
                   let! _ = created stream
                   let! rest = stream.Through revision
                   Expect.equal (names rest) (List.skip skip expected) "the rest"
+                  // In its middle the history up to the revision before is what is compared, whatever the watch did until then.
+                  let! told = live.Through revision
+                  let middle = told |> List.find (fun message -> message.More && message.Header.Revision = revision)
+                  let had = middle.Events |> Seq.filter (fun event -> event.Kv.ModRevision = int64 revision) |> Seq.length
+                  again.WatchId <- 3L
+                  again.SkipEvents <- uint64 had
+                  again.ChainHash <- middle.ChainHash
+                  Expect.equal again.ChainHash.Length 16 "the hash is known"
+                  do! stream.Create again
+                  let! _ = created stream
+                  let! rest = stream.Through revision
+                  Expect.equal (names rest) (List.skip had expected) "the rest, with the hash"
               }))
 
       Nodes.test

@@ -54,9 +54,7 @@ type HoppingWatch(scene: Scene, table: Followed) =
 
         match reason with
         | :? WatchEnd.Compacted as compacted ->
-            let needed = if chain.HasValue && next > 1L then next - 1L else next
-
-            if needed >= compacted.Oldest then
+            if next >= compacted.Oldest then
                 scene.Blame $"a watch of revision {next} was refused, and the oldest is {compacted.Oldest}"
             // The client reads the table there, and watches from behind what it has read.
             next <- table.Groups.Nodes[index].Revision + 1L

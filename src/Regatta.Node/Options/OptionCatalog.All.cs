@@ -109,7 +109,7 @@ public static partial class OptionCatalog
         Ranged("limits.max-iterations", OptionKinds.Number, o => o.MaxIterations, (o, v) => o with { MaxIterations = v },
             1, 100_000, "The most IterateRange calls at a time on this node; each holds a view of its table open.", "calls"),
         Ranged("limits.max-watches", OptionKinds.Number, o => o.MaxWatches, (o, v) => o with { MaxWatches = v },
-            1, 1_000_000, "The most watches at a time on this node, those of all streams together; each takes up to 16 KiB when its client does not keep up.", "watches"),
+            1, 1_000_000, "The most watches at a time on this node, those of all streams together; each takes up to 16 KiB when its client does not keep up, and with previous values up to a few hundred.", "watches"),
         Ranged("limits.max-reply-bytes-in-flight", OptionKinds.Bytes, o => o.MaxReplyBytesInFlight, (o, v) => o with { MaxReplyBytesInFlight = v },
             MiB, TiB, "The most bytes of large replies (Range, read-only Txn) that wait for their clients to read them; more is refused as overload."),
     ];

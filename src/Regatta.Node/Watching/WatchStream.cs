@@ -5,6 +5,7 @@ using Regatta.Core;
 using Regatta.Protocol.Mvcc;
 using Regatta.Protocol.V1;
 using Regatta.Replication;
+using Regatta.Storage;
 using WatchEvent = Regatta.Replication.WatchEvent;
 
 namespace Regatta.Node;
@@ -101,7 +102,7 @@ internal sealed class WatchStream(Watches watches, ServedTables tables, Limits l
                 Created = true,
                 HistoryId = ByteString.CopyFrom(watch.Table.Incarnation.History.ToByteArray(bigEndian: true)),
                 Incarnation = (ulong)watch.Table.Incarnation.Number,
-                ChainHash = watch.ChainBefore(),
+                ChainHash = watch.Before,
             },
             cancellationToken);
         watch.Watch.Start();
@@ -129,14 +130,28 @@ internal sealed class WatchStream(Watches watches, ServedTables tables, Limits l
         if (watches.Take() is { } full)
             return full;
         WatchedKeys keys = new(KeyRange.FromWire(request.Key.Memory, request.RangeEnd.Memory), request.PrevKv);
-        WatchStart start = new(
-            request.StartRevision > 0 ? (long)request.StartRevision : table.Group.Reader.Revision + 1,
-            (long)request.SkipEvents,
-            request.ChainHash.IsEmpty ? null : new ChainHash(Replies.HashOf(request.ChainHash)));
+        long first = request.StartRevision > 0 ? (long)request.StartRevision : table.Group.Reader.Revision + 1;
+        ByteString before = request.ChainHash.IsEmpty ? HashAt(table, first - 1) : request.ChainHash;
+        WatchStart start = new(first, (long)request.SkipEvents, before.IsEmpty ? null : new ChainHash(Replies.HashOf(before)));
         watch = OpenWatch.Open(request, table, watches.Of(table), keys, start, ready => _work.Writer.TryWrite(new Work(ready, null)));
         lock (_gate)
             _open.Add(request.WatchId, watch);
         return null;
+    }
+
+    /// <summary>The chain hash at a revision, if that is here.</summary>
+    private static ByteString HashAt(ServedTable table, long revision)
+    {
+        try
+        {
+            ITableReader reader = table.Group.Reader;
+            return revision > 0 && revision <= reader.Revision && reader.ReadChain(revision) is { Found: true, Chain: var chain } ? Hash(chain) : ByteString.Empty;
+        }
+        catch (Exception e) when (e is ObjectDisposedException or ArgumentOutOfRangeException or StorageException or InvalidDataException)
+        {
+            // The state was just replaced, or cannot be read, which the watch itself will tell.
+            return ByteString.Empty;
+        }
     }
 
     private async Task CancelAsync(long id, CancellationToken cancellationToken)
@@ -288,6 +303,7 @@ internal sealed class WatchStream(Watches watches, ServedTables tables, Limits l
             WantsProgress = request.Progress;
             Table = table;
             Start = start.Revision;
+            Before = Hash(start.Chain);
         }
 
         public long Id { get; }
@@ -298,21 +314,10 @@ internal sealed class WatchStream(Watches watches, ServedTables tables, Limits l
 
         public long Start { get; }
 
-        public Watch Watch { get; private set; } = null!;
+        /// <summary>The chain hash at the revision before the start; empty: it is not known.</summary>
+        public ByteString Before { get; }
 
-        /// <summary>The chain hash at the revision before the start, if that is here.</summary>
-        public ByteString ChainBefore()
-        {
-            try
-            {
-                ITableReader reader = Table.Group.Reader;
-                return Start - 1 <= reader.Revision && reader.ReadChain(Start - 1) is { Found: true, Chain: var chain } ? Hash(chain) : ByteString.Empty;
-            }
-            catch (ObjectDisposedException)
-            {
-                return ByteString.Empty;
-            }
-        }
+        public Watch Watch { get; private set; } = null!;
 
         public static OpenWatch Open(CreateWatch request, ServedTable table, TableWatches watches, WatchedKeys keys, WatchStart start, Action<OpenWatch> isReady)
         {

@@ -22,7 +22,7 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
     private readonly List<Watch> _unproven = [];
     private readonly Dictionary<Watch, List<WatchEvent>> _touched = [];
     private readonly List<WatchEvent> _events = [];
-    private RevisionEvents _reading = new();
+    private RevisionEvents _reading = new(null);
     private Task _tail = Task.CompletedTask;
     private bool _isRunning;
     private bool _isSkipping;
@@ -57,43 +57,61 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
 
     internal IChangeReader Open(long from) => group.Reader.OpenChanges(from, withParts: true);
 
-    internal ChainRead ReadChain(long revision) => group.Reader.ReadChain(revision);
+    /// <summary>Whether the table's history has a revision in it; null: it does not reach back so far any more.</summary>
+    internal bool? Has(WatchedRevision revision)
+    {
+        ITableReader reader = group.Reader;
+        if (revision.Number > reader.Revision)
+            return false;
+        ChainRead here = reader.ReadChain(revision.Number);
+        return here.Found ? here.Chain == revision.Chain : null;
+    }
 
     /// <summary>What a watch of its own looks previous values up in.</summary>
     internal PreviousValues OpenPrevious() => new(revision => group.Reader.OpenChanges(revision, withParts: false));
 
-    /// <summary>Feeds a watch from a revision on, up to which it has read everything.</summary>
-    /// <returns>False: the shared reader is ahead of it; it must read on.</returns>
-    internal bool TryJoin(Watch watch, long next)
+    /// <summary>Feeds a watch that has read everything there is.</summary>
+    internal Joining Join(Watch watch, in WatchPosition at)
     {
         TaskCompletionSource? begin = null;
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, this);
+            if (watch.IsClosed)
+                return Joining.Joined;
             if (!_isRunning)
-                begin = Begin(next);
-            if (_next > next)
-                return false;
+                begin = Begin(at);
+            // What was taken of a revision that is left to the watches themselves does not come again.
+            if (_next > at.Next || (_isSkipping && _next == at.Next))
+                return Joining.NotYet;
+            bool isComparable = _next == at.Next && _reading.Chain is not null && at.Before is not null;
+            if (isComparable && _reading.Chain != at.Before)
+                return Joining.OtherHistory;
+            if (!isComparable && at.Before is not null)
+                _unproven.Add(watch);
             Add(watch);
             watch.GoLive();
         }
 
         // Not under the lock: it goes on here, as far as it gets at once.
         begin?.SetResult();
-        return true;
+        return Joining.Joined;
     }
 
     internal void Leave(Watch watch)
     {
         lock (_gate)
+        {
+            watch.IsClosed = true;
             Remove(watch);
+        }
     }
 
     /// <returns>The revision up to which the watch was fed and has sent everything, if a word about that is wanted; else null.</returns>
     internal WatchItem.Progress? Progress(Watch watch)
     {
         lock (_gate)
-            return watch.TakeProgress() ? new WatchItem.Progress(_next - 1, _reading.Revision == _next - 1 ? _reading.Chain : null) : null;
+            return watch.TakeProgress() ? new WatchItem.Progress(_next - 1, _reading.Chain) : null;
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "Whatever the reader meets is told to those who watch.")]
@@ -108,6 +126,9 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
                 await group.WaitForRevisionAsync(_next, _stopping.Token).ConfigureAwait(false);
                 switch (changes.Read(PageBytes))
                 {
+                    case ChangelogRead.Records { Items: [var first, ..] } when !_reading.Continues(first):
+                        Stop(new WatchEnd.Replaced());
+                        return;
                     case ChangelogRead.Records { Items: var records }:
                         lock (_gate)
                         {
@@ -132,11 +153,12 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
         }
     }
 
-    private TaskCompletionSource Begin(long next)
+    /// <summary>Begins where the watch is; or where the table is, if the watch waits for what is still to come: others join before that.</summary>
+    private TaskCompletionSource Begin(in WatchPosition at)
     {
         TaskCompletionSource begin = new();
-        _next = next;
-        _reading = new RevisionEvents();
+        _next = Math.Min(at.Next, group.Reader.Revision + 1);
+        _reading = new RevisionEvents(_next == at.Next && at.IsProven ? at.Before : null);
         _events.Clear();
         _isSkipping = false;
         _isRunning = true;
@@ -203,9 +225,9 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
     {
         if (_unproven.Count == 0)
             return;
-        foreach (Watch watch in _unproven.Where(watch => watch.ProofAt <= _reading.Revision).ToArray())
+        foreach (Watch watch in _unproven.Where(watch => watch.Awaited <= _reading.Revision).ToArray())
         {
-            watch.FallBehind(_reading.Revision);
+            watch.FallBehind(_reading);
             Remove(watch);
         }
     }
@@ -220,7 +242,7 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
     private void LeaveAllBehind()
     {
         foreach (Watch watch in All())
-            watch.FallBehind(_reading.Revision);
+            watch.FallBehind(_reading);
         _byKey.Clear();
         _byRange.Clear();
         _unproven.Clear();
@@ -239,8 +261,6 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
 
     private void Add(Watch watch)
     {
-        if (!watch.IsProven)
-            _unproven.Add(watch);
         if (!watch.Keys.IsSingle)
             _byRange.Add(watch);
         else if (_byKey.TryGetValue(watch.Keys.Start, out List<Watch>? watches))

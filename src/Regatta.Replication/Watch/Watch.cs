@@ -25,26 +25,27 @@ public sealed class Watch
     private readonly Action<Watch> _isReady;
     private readonly Lock _gate = new();
     private readonly List<WatchEvent> _queue = [];
-    private readonly RevisionEvents _reading = new();
     private readonly PreviousValues? _previous;
     private readonly long _start;
     private int _queued;
-    private ChainHash? _queuedChain;
     private long _skip;
     private bool _isScheduled;
     private bool _isLive;
     private bool _isProgressDue;
     private WatchEnd? _end;
     private IChangeReader? _changes;
+    private RevisionEvents _reading = new(null);
 
     /// <summary>Events that wait for their previous values.</summary>
     private WatchItem.Events? _rest;
 
-    /// <summary>What the client knows of the history before its start, until that has been compared.</summary>
-    private ChainHash? _known;
-
     /// <summary>The revision from which on events are still to come.</summary>
     private long _next;
+
+    /// <summary>The chain hash at the revision before that; null: it is not known. Who opens the changelog anew compares it: the table's state may be another one by then.</summary>
+    private ChainHash? _before;
+
+    private bool _isProven;
 
     /// <param name="isReady">Told when there may be something to be had by <see cref="Next"/>, once until that was called. Must not wait for anything.</param>
     internal Watch(TableWatches table, WatchedKeys keys, WatchStart start, Action<Watch> isReady)
@@ -53,20 +54,21 @@ public sealed class Watch
         Keys = keys.Range;
         _previous = keys.WithPrevious ? table.OpenPrevious() : null;
         _start = start.Revision;
-        // Nothing comes before the first revision. Else the one before it is read, too: its record has the chain hash.
-        _known = start.Revision > 1 ? start.Chain : null;
-        _next = IsProven ? _start : ProofAt;
+        _next = start.Revision;
+        // Before the first revision there is nothing to compare.
+        _before = start.Revision > 1 ? start.Chain : null;
+        _isProven = _before is null;
         _skip = start.Skip;
         _isReady = isReady;
     }
 
     public KeyRange Keys { get; }
 
-    /// <summary>It is known to go on in the history that its client has had the beginning of, or the client has said nothing of that.</summary>
-    internal bool IsProven => _known is null;
+    /// <summary>Nobody asks it any more. For <see cref="TableWatches"/>, under its lock.</summary>
+    internal bool IsClosed { get; set; }
 
-    /// <summary>The revision that shows it.</summary>
-    internal long ProofAt => _start - 1;
+    /// <summary>The revision from which on it is to be fed. For <see cref="TableWatches"/>, under its lock, while it feeds the watch.</summary>
+    internal long Awaited => _next;
 
     /// <summary>Begins.</summary>
     public void Start() => Schedule();
@@ -114,17 +116,29 @@ public sealed class Watch
         try
         {
             ImmutableArray<WatchEvent> piece = WithPrevious(events.Items, previous);
+            // It was looked up in the state of the moment.
+            switch (_table.Has(piece[^1].In))
+            {
+                case false:
+                    return Ended(new WatchEnd.Replaced());
+                case null:
+                    piece = [.. piece.Select(static change => change with { Previous = PreviousValues.NotKept(change) })];
+                    break;
+            }
+
             // What comes behind it, other events or what the watch is asked for, waits until all these are sent.
             Schedule();
             if (piece.Length == events.Items.Length)
             {
                 _rest = null;
+                previous.Forget();
                 return events with { Items = piece };
             }
 
             _rest = events with { Items = events.Items[piece.Length..] };
-            long revision = piece[^1].Revision;
-            return new WatchItem.Events(piece, revision, IsComplete: _rest.Items[0].Revision > revision, Chain: null);
+            WatchedRevision last = piece[^1].In;
+            bool isComplete = _rest.Items[0].Revision > last.Number;
+            return new WatchItem.Events(piece, last.Number, isComplete, isComplete ? last.Chain : last.Before);
         }
         catch (ObjectDisposedException)
         {
@@ -136,15 +150,17 @@ public sealed class Watch
         }
     }
 
+    /// <summary>Bounded by what is read, too: the others of the stream must get on.</summary>
     private static ImmutableArray<WatchEvent> WithPrevious(ImmutableArray<WatchEvent> events, PreviousValues previous)
     {
         ImmutableArray<WatchEvent>.Builder piece = ImmutableArray.CreateBuilder<WatchEvent>(events.Length);
-        int bytes = 0;
+        long sent = 0;
+        long before = previous.BytesRead;
         foreach (WatchEvent change in events)
         {
             WatchEvent full = change with { Previous = previous.Of(change) };
-            bytes += full.Bytes + (full.Previous?.Value.Length ?? 0);
-            if (piece.Count > 0 && bytes > PieceBytes)
+            sent += full.Bytes + (full.Previous?.Value.Length ?? 0);
+            if (piece.Count > 0 && Math.Max(sent, previous.BytesRead - before) > PieceBytes)
                 break;
             piece.Add(full);
         }
@@ -155,7 +171,7 @@ public sealed class Watch
     /// <summary>Everything that was fed, which is whole revisions. Under the lock.</summary>
     private WatchItem.Events Drain()
     {
-        WatchItem.Events events = new([.. _queue], _queue[^1].Revision, IsComplete: true, _queuedChain);
+        WatchItem.Events events = new([.. _queue], _queue[^1].Revision, IsComplete: true, _queue[^1].In.Chain);
         _queue.Clear();
         _queued = 0;
         if (!_isLive || _isProgressDue)
@@ -172,14 +188,19 @@ public sealed class Watch
             {
                 switch (ReadPage())
                 {
-                    case ChangelogRead.Records { Items: [var first, ..] } when !Continues(first):
-                        return Ended(new WatchEnd.OtherHistory());
+                    case ChangelogRead.Records { Items: [var first, ..] } when !_reading.Continues(first):
+                        return Ended(Strayed());
                     case ChangelogRead.Records { Items: var records } when Events(records) is { } events:
                         Schedule();
                         return events;
-                    case ChangelogRead.Compacted compacted when ProveWithoutRecord(compacted.Oldest) is { } end:
-                        return Ended(end);
-                    case ChangelogRead.CaughtUp when _table.TryJoin(this, _next):
+                    case ChangelogRead.Compacted compacted:
+                        return Ended(new WatchEnd.Compacted(compacted.Oldest));
+                    case ChangelogRead.CaughtUp:
+                        Joining joining = _table.Join(this, new WatchPosition(_next, _before, _isProven));
+                        if (joining == Joining.OtherHistory)
+                            return Ended(Strayed());
+                        if (joining == Joining.NotYet)
+                            break;
                         _changes = null;
                         return null;
                 }
@@ -200,50 +221,33 @@ public sealed class Watch
 
     private ChangelogRead ReadPage()
     {
-        _changes ??= _table.Open(_next);
+        if (_changes is null)
+        {
+            _changes = _table.Open(_next);
+            _reading = new RevisionEvents(_before);
+        }
+
         return _changes.Read(PageBytes);
     }
 
-    /// <param name="first">The first record that is read: if there is something to compare, it is that of <see cref="ProofAt"/>.</param>
-    private bool Continues(in StoredChange first)
-    {
-        if (_known is not { } known)
-            return true;
-        _known = null;
-        return ChangeCodec.ReadChain(first.Record) == known;
-    }
-
-    /// <summary>The record that would show that the watch may go on is not kept, but it may be of the newest revision, whose chain hash the state has.</summary>
-    /// <returns>Null: it goes on.</returns>
-    private WatchEnd? ProveWithoutRecord(long oldest)
-    {
-        if (_known is not { } known || oldest > _start)
-            return new WatchEnd.Compacted(oldest);
-        // Opened before the comparison: if another state takes this one's place meanwhile, it is of no use.
-        IChangeReader changes = _table.Open(_start);
-        ChainRead here = _table.ReadChain(ProofAt);
-        if (!here.Found)
-            return new WatchEnd.Compacted(oldest);
-        if (here.Chain != known)
-            return new WatchEnd.OtherHistory();
-        (_known, _changes, _next) = (null, changes, _start);
-        return null;
-    }
+    /// <summary>What comes here is not what has to come next: either the client is of another history, or the table's state was replaced while it was watched.</summary>
+    private WatchEnd Strayed() => _isProven ? new WatchEnd.Replaced() : new WatchEnd.OtherHistory();
 
     private WatchItem.Events? Events(ImmutableArray<StoredChange> records)
     {
         List<WatchEvent> all = [];
         foreach (StoredChange record in records)
             _reading.Take(record, all);
+        _isProven = true;
         if (_reading.IsComplete)
-            _next = _reading.Revision + 1;
+            (_next, _before) = (_reading.Revision + 1, _reading.Chain);
         ImmutableArray<WatchEvent> ours = [.. all.Where(Wants)];
         return ours.IsEmpty ? null : new WatchItem.Events(ours, _reading.Revision, _reading.IsComplete, _reading.Chain);
     }
 
     private bool Wants(WatchEvent change)
     {
-        if (change.Revision < _start || !Keys.Contains(change.Key.Span))
+        if (!Keys.Contains(change.Key.Span))
             return false;
         if (change.Revision != _start || _skip == 0)
             return true;
@@ -296,35 +300,32 @@ public sealed class Watch
             int bytes = events.Sum(static change => change.Bytes);
             if (_queued + bytes > QueueBytes)
             {
-                FallBehindLocked(revision);
+                FallBehindLocked(reading);
                 return false;
             }
 
-            _next = revision + 1;
+            (_next, _before) = (revision + 1, reading.Chain);
             int before = _queue.Count;
             _queue.AddRange(revision == _start ? events.Where(Wants) : events);
             _queued += bytes;
             if (_queue.Count > before)
-            {
-                _queuedChain = reading.Chain;
                 ScheduleLocked();
-            }
-
             return true;
         }
     }
 
-    /// <summary>The table feeds it no more: it reads on by itself from a revision. For <see cref="TableWatches"/>, under its lock.</summary>
-    internal void FallBehind(long revision)
+    /// <summary>The table feeds it no more: it reads on by itself, from the revision that is read there. For <see cref="TableWatches"/>, under its lock.</summary>
+    internal void FallBehind(RevisionEvents reading)
     {
         lock (_gate)
-            FallBehindLocked(revision);
+            FallBehindLocked(reading);
     }
 
-    private void FallBehindLocked(long revision)
+    private void FallBehindLocked(RevisionEvents reading)
     {
         _isLive = false;
-        _next = Math.Max(_next, revision);
+        if (reading.Revision > _next || (reading.Revision == _next && _before is null))
+            (_next, _before) = (reading.Revision, reading.Before);
         ScheduleLocked();
     }
 
