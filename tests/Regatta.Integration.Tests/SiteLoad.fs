@@ -43,13 +43,20 @@ type SiteLoad(site: Site, size: WorkloadSize, readers: int) =
     /// Until through each of these nodes a write is acknowledged that begins after now; how long that takes. A failure after the time-out of a test.
     member _.GoesOn(nodes: int list, since: string) : Task<TimeSpan> =
         task {
-            let going = nodes |> List.map (fun index -> running().Acknowledged.GoOn site.Clients[index]) |> Task.WhenAll
+            let going = nodes |> List.map (fun index -> index, running().Acknowledged.GoOn site.Clients[index])
 
             try
-                let! gaps = going.WaitAsync limit
+                let! gaps = (going |> List.map snd |> Task.WhenAll).WaitAsync limit
                 return Array.max gaps
             with :? TimeoutException ->
-                return site.Fail $"not every node of %A{nodes |> List.map ((+) 1)} acknowledged a write within {limit} after {since}"
+                let silent =
+                    [ for index, seen in going do
+                          if not seen.IsCompleted then index + 1 ]
+
+                let! said = Site.All |> List.map site.Status |> Task.WhenAll
+                let state index = $"{index + 1} says %O{said[index]}"
+                let states = Site.All |> List.map state |> String.concat "; "
+                return site.Fail $"through nodes %A{silent} no write was acknowledged within {limit} after {since}; {states}"
         }
 
     /// Begins reads on one node now, which the round's end waits for.
