@@ -321,6 +321,26 @@ let private histories =
                           | other -> failtest $"seed {seed}: %A{other}"
                   })
 
+          testCaseTask "a watch that has read one state to its end is not fed from another one that ends at the same revision" (fun () ->
+              task {
+                  let table, fork = forked Seed.current
+                  let group = Replaceable table
+                  let watches = TableWatches group
+                  let former = watches.Watch(everything, WatchStart(1L, 0L, Nullable()), ignore)
+                  former.Start()
+
+                  match former.Next() with
+                  | :? WatchItem.Events as events -> Expect.equal events.Revision 20L "it has read all"
+                  | other -> failtest $"%A{other}"
+
+                  group.Table <- fork
+                  let later = watches.Watch(everything, WatchStart(1L, 0L, Nullable()), ignore)
+                  later.Start()
+                  Expect.isNone (endOf (said later)) "it is fed from the other state"
+                  Expect.isTrue (isReplaced (endOf (said former))) "it has to be made again"
+                  do! watches.DisposeAsync()
+              })
+
           testCaseTask "a watch that waits for what is to come keeps no other one from being fed" (fun () ->
               task {
                   let table, _ = forked Seed.current
