@@ -190,6 +190,13 @@ let rec private said (watch: Watch) : WatchItem list =
 
 let private everything = WatchedKeys(Core.KeyRange.From(ReadOnlyMemory [| 0uy |]), false)
 
+/// A watch of all keys that has nothing to say yet.
+let private follow (watches: TableWatches) withPrevious start known =
+    let watch = watches.Watch(WatchedKeys(everything.Range, withPrevious), WatchStart(start, 0L, known), ignore)
+    watch.Start()
+    Expect.isEmpty (said watch) $"there is nothing of revision {start} yet"
+    watch
+
 let private endOf (items: WatchItem list) =
     match List.tryLast items with
     | Some(:? WatchItem.Ended as last) -> Some last.End
@@ -269,13 +276,7 @@ let private histories =
                           // Without a changelog, too.
                           if seed % 2 = 0 then fork.Oldest <- fork.Revision + 1L
                           let watches = TableWatches fork
-
-                          let follow start (known: Core.ChainHash) =
-                              let watch = watches.Watch(everything, WatchStart(start, 0L, Nullable known), ignore)
-                              watch.Start()
-                              Expect.isEmpty (said watch) $"seed {seed}: there is nothing to compare yet"
-                              watch
-
+                          let follow start (known: Core.ChainHash) = follow watches false start (Nullable known)
                           let wrong = follow 21L (snd (table.At 20L))
                           let right = follow 21L (snd (fork.At 20L))
                           let ahead = follow 23L (snd (table.At 20L))
@@ -299,17 +300,8 @@ let private histories =
                           let table, fork = forked seed
                           let group = Replaceable table
                           let watches = TableWatches group
-
-                          let watching withPrevious =
-                              let watch =
-                                  watches.Watch(WatchedKeys(everything.Range, withPrevious), WatchStart(21L, 0L, Nullable()), ignore)
-
-                              watch.Start()
-                              Expect.isEmpty (said watch) $"seed {seed}: it is fed"
-                              watch
-
-                          let plain = watching false
-                          let replacing = watching true
+                          let plain = follow watches false 21L (Nullable())
+                          let replacing = follow watches true 21L (Nullable())
                           written table 600
                           written fork 1_200
                           group.Table <- fork
@@ -319,6 +311,8 @@ let private histories =
                           | [ :? WatchItem.Ended as last ] ->
                               Expect.isTrue (isReplaced (Some last.End)) $"seed {seed}: nothing of the other one"
                           | other -> failtest $"seed {seed}: %A{other}"
+
+                          do! watches.DisposeAsync()
                   })
 
           testCaseTask "a watch that has read one state to its end is not fed from another one that ends at the same revision" (fun () ->
@@ -345,12 +339,8 @@ let private histories =
               task {
                   let table, _ = forked Seed.current
                   let watches = TableWatches table
-                  let far = watches.Watch(everything, WatchStart(Int64.MaxValue, 0L, Nullable()), ignore)
-                  far.Start()
-                  Expect.isEmpty (said far) "nothing yet"
-                  let near = watches.Watch(everything, WatchStart(21L, 0L, Nullable()), ignore)
-                  near.Start()
-                  Expect.isEmpty (said near) "nothing yet"
+                  follow watches false Int64.MaxValue (Nullable()) |> ignore
+                  let near = follow watches false 21L (Nullable())
                   near.AskForProgress()
 
                   match said near with
