@@ -119,6 +119,10 @@ let private manyTables =
 
             Report.fact
                 $"site, {idleTables} idle tables: {100.0 * idleCores:f1} %% of a core for the three nodes (one table: {100.0 * emptyCores:f1} %%), {kib:f0} KiB per table and node"
+
+            // A dozen tables tell nothing: the processes' own memory varies by more.
+            if idleTables >= 100 then
+                Expect.isLessThan (1024.0 * kib) 1e6 "bytes that an idle table takes on a node, docs/decisions/0014"
         })
 
 /// So much is written while a node is away, to a table whose log is cut meanwhile.
