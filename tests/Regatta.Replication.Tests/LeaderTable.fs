@@ -83,7 +83,26 @@ type LeaderTable private (scene: Scene, life: Core.Incarnation, start: (Spec.Sta
     member table.Write() =
         let struct (state, _, _) = states[states.Count - 1]
         let rnd = Rnd(uint64 (scene.Random.NextInt64()))
-        let command = (Gen.sampleWithSeed rnd 50 1 (Spec.Generate.command state))[0]
+        table.Apply((Gen.sampleWithSeed rnd 50 1 (Spec.Generate.command state))[0])
+
+    /// Puts so many keys in one revision, or deletes a range of them if they are there.
+    member table.WriteMany(count: int) =
+        let struct (state, _, _) = states[states.Count - 1]
+        let range = Spec.KeyRange.prefix (Spec.Bytes.OfText "b/")
+        let padding = String('x', 80)
+
+        let put number : Spec.Op =
+            Spec.Op.Put { Key = Spec.Bytes.OfText $"b/{number:d5}/{padding}"; Value = Spec.Bytes.Empty; PrevKv = false }
+
+        table.Apply(
+            if state.Entries |> Map.exists (fun key _ -> Spec.KeyRange.contains range key) then
+                Spec.Command.Delete { Range = range; PrevKv = false; Count = false }
+            else
+                Spec.Command.Txn { Compares = []; Success = List.init count put; Failure = [] }
+        )
+
+    member private table.Apply(command: Spec.Command) =
+        let struct (state, _, _) = states[states.Count - 1]
         writer.Reset()
         writer.Append(Translation.command command)
         let index = (store :> Core.ITableStore).Applied.Index + 1L

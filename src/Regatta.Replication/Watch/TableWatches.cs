@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using Regatta.Core;
 using Regatta.Raft;
@@ -25,7 +26,6 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
     private RevisionEvents _reading = new(null);
     private Task _tail = Task.CompletedTask;
     private bool _isRunning;
-    private bool _isSkipping;
     private bool _isDisposed;
 
     /// <summary>The revision that the shared reader hands out next.</summary>
@@ -81,8 +81,7 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
                 return Joining.Joined;
             if (!_isRunning)
                 begin = Begin(at);
-            // What was taken of a revision that is left to the watches themselves does not come again.
-            if (_next > at.Next || (_isSkipping && _next == at.Next))
+            if (_next > at.Next)
                 return Joining.NotYet;
             bool isComparable = _next == at.Next && _reading.Chain is not null && at.Before is not null;
             if (isComparable && _reading.Chain != at.Before)
@@ -130,12 +129,8 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
                         Stop(new WatchEnd.Replaced());
                         return;
                     case ChangelogRead.Records { Items: var records }:
-                        lock (_gate)
-                        {
-                            foreach (StoredChange record in records)
-                                Take(record);
-                        }
-
+                        if (!TakeAll(records))
+                            return;
                         break;
                     case ChangelogRead.Compacted compacted:
                         Stop(new WatchEnd.Compacted(compacted.Oldest));
@@ -160,7 +155,6 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
         _next = Math.Min(at.Next, group.Reader.Revision + 1);
         _reading = new RevisionEvents(_next == at.Next && at.IsProven ? at.Before : null);
         _events.Clear();
-        _isSkipping = false;
         _isRunning = true;
         _tail = TailAsync(begin.Task);
         return begin;
@@ -181,23 +175,30 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
         }
     }
 
-    private void Take(in StoredChange record)
+    /// <returns>False: no watch is left to read for.</returns>
+    private bool TakeAll(ImmutableArray<StoredChange> records)
     {
-        _reading.Take(record, _events);
-        if (_events.Count > LargestShared && !_isSkipping)
+        lock (_gate)
         {
-            _isSkipping = true;
-            LeaveAllBehind();
-        }
+            foreach (StoredChange record in records)
+            {
+                _reading.Take(record, _events);
+                if (_events.Count > LargestShared)
+                {
+                    // Ends with them, under one lock: who joined half-way would miss what was taken already.
+                    LeaveAllBehind();
+                    return _isRunning = false;
+                }
 
-        if (_isSkipping)
-            _events.Clear();
-        if (!_reading.IsComplete)
-            return;
-        _isSkipping = false;
-        HandOut();
-        _events.Clear();
-        _next = _reading.Revision + 1;
+                if (!_reading.IsComplete)
+                    continue;
+                HandOut();
+                _events.Clear();
+                _next = _reading.Revision + 1;
+            }
+
+            return true;
+        }
     }
 
     private void HandOut()
