@@ -10,8 +10,8 @@ open Grpc.Core
 open Regatta.Protocol.V1
 open Regatta.Protocol.Mvcc
 
-/// What somebody has written and tells others of, with the token of the session that knows it.
-type Told = { Key: string; Count: int; Token: string }
+/// What somebody has written, at which revision, and tells others of, with the token of the session that knows it.
+type Told = { Key: string; Count: int; Revision: int64; Token: string }
 
 /// What clients tell each other, and what is known of all of them. Thread-safe.
 type Board() =
@@ -25,6 +25,8 @@ type Board() =
     let mutable bounds = 0
     let mutable unmet = 0
     let acknowledged = List<struct (int64 * int64)>()
+    let writtenAt = Dictionary<struct (string * int), int64>()
+    let mutable late = 0
 
     /// The highest revision of a write that was acknowledged before a moment.
     let highestBefore (moment: int64) =
@@ -45,12 +47,24 @@ type Board() =
     /// The highest revision of a write that was acknowledged.
     member _.Highest = lock gate (fun () -> highest)
 
-    member _.Wrote(news: Told, revision: int64) =
+    member _.Wrote(news: Told) =
         lock gate (fun () ->
             writes <- writes + 1
-            highest <- max highest revision
+            highest <- max highest news.Revision
+            writtenAt[struct (news.Key, news.Count)] <- news.Revision
             acknowledged.Add(struct (Stopwatch.GetTimestamp(), highest))
             told <- Array.append (Array.truncate 20 told) [| news |])
+
+    /// Whether a key may hold what it was found with by who knows of a write to it: that write, or one behind it. A write that nobody was told the fate of may come when its writer has long written again, so what
+    /// counts is the revision and not the number.
+    member _.Fits(told: Told, count: int, revision: int64) =
+        lock gate (fun () ->
+            if count < told.Count && revision > told.Revision then late <- late + 1
+
+            revision >= told.Revision
+            && match writtenAt.TryGetValue(struct (told.Key, count)) with
+               | true, at -> at = revision
+               | _ -> revision <> told.Revision)
 
     member _.Read(isGlobal: bool) =
         lock gate (fun () ->
@@ -80,7 +94,7 @@ type Board() =
 
     member _.Text =
         lock gate (fun () ->
-            $"{writes} writes and {reads - globals} reads of hopping sessions, {globals} global reads, {bounds} bounds on staleness checked, {unmet} that were asked for refused")
+            $"{writes} writes and {reads - globals} reads of hopping sessions, {globals} global reads, {bounds} bounds on staleness checked, {unmet} that were asked for refused; {late} reads of a write that came behind a later one of its writer, who was not told its fate")
 
 /// Clients that go from node to node, of any site, and must not notice.
 module Hopping =
@@ -108,7 +122,7 @@ module Hopping =
             let draw = Random seed
             let mutable token = ""
             let mutable seen = 0L
-            let mutable acknowledged = 0
+            let mutable last = { Key = name; Count = 0; Revision = 0L; Token = "" }
             let mutable tried = 0
 
             let noted (trailers: Metadata) = token <- tokenIn trailers token
@@ -123,9 +137,10 @@ module Hopping =
                     try
                         let! reply = call.ResponseAsync
                         noted (call.GetTrailers())
-                        acknowledged <- mine
-                        seen <- max seen (int64 reply.Header.Revision)
-                        board.Wrote({ Key = name; Count = mine; Token = token }, int64 reply.Header.Revision)
+                        let revision = int64 reply.Header.Revision
+                        seen <- max seen revision
+                        last <- { Key = name; Count = mine; Revision = revision; Token = token }
+                        board.Wrote last
                     with :? RpcException as e ->
                         noted e.Trailers
                 }
@@ -145,9 +160,10 @@ module Hopping =
                         seen <- max seen revision
 
                         match Seq.tryHead reply.Kvs with
-                        | Some pair when countIn pair >= told.Count -> ()
+                        | Some pair when board.Fits(told, countIn pair, int64 pair.ModRevision) -> ()
                         | found ->
-                            board.Blame $"{name} read {found} at revision {revision}, and knows that {told.Key} was written as {told.Count}"
+                            board.Blame
+                                $"{name} read {found} at revision {revision}, and knows that {told.Key} was written as {told.Count} at revision {told.Revision}"
                     with :? RpcException as e ->
                         noted e.Trailers
                         if e.StatusCode = StatusCode.FailedPrecondition then board.Blame $"{name}: {e.Status}"
@@ -158,7 +174,7 @@ module Hopping =
 
                 match draw.Next 10 with
                 | draw when draw < 4 -> do! put kv
-                | draw when draw < 8 && acknowledged > 0 -> do! read kv { Key = name; Count = acknowledged; Token = "" } [ token ]
+                | draw when draw < 8 && last.Count > 0 -> do! read kv last [ token ]
                 | _ ->
                     match board.Hear draw with
                     | Some told -> do! read kv told [ token; told.Token ]

@@ -23,8 +23,15 @@ let private freePort () =
     (listener.LocalEndpoint :?> IPEndPoint).Port
 
 /// Maintained when a test says so, and no sooner.
-let private hostOptions (groups: GroupOptions) (site: SiteOptions) =
-    GroupHostOptions(Log = smallLog, Groups = groups, Site = site, LowWaterBytes = 0L, MaintenanceInterval = TimeSpan.FromHours 1.)
+let private hostOptions (groups: GroupOptions) (site: SiteOptions) (progress: StartProgress) =
+    GroupHostOptions(
+        Log = smallLog,
+        Groups = groups,
+        Site = site,
+        Progress = progress,
+        LowWaterBytes = 0L,
+        MaintenanceInterval = TimeSpan.FromHours 1.
+    )
 
 type HostedNode(directory: NodeDirectory, host: GroupHost) =
     member _.Host = host
@@ -40,14 +47,16 @@ type HostedNode(directory: NodeDirectory, host: GroupHost) =
                 :> Task
             )
 
-/// A site of three nodes. Nodes are started and stopped one by one; a group is started on each by itself, as the catalogue does it.
-type HostedSite(root: string, groups: GroupOptions) =
-    let ids = [ 1L; 2L; 3L ]
+/// A site of several nodes, three unless it is said. Nodes are started and stopped one by one; a group is started on each by itself, as the catalogue does it.
+type HostedSite(root: string, count: int64) =
+    let groups = quickWith (TimeSpan.FromSeconds 20.)
+    let ids = [ 1L .. count ]
     let addresses = ImmutableDictionary.CreateRange [ for id in ids -> KeyValuePair(id, $"127.0.0.1:{freePort ()}") ]
     let nodes = ConcurrentDictionary<int64, HostedNode>()
+    let progress = ConcurrentDictionary<int64, StartProgress>()
     let pathOf (id: int64) = Path.Combine(root, $"node-{id}")
 
-    new(root) = new HostedSite(root, quickWith (TimeSpan.FromSeconds 20.))
+    new(root) = new HostedSite(root, 3L)
     member _.Ids = ids
     member _.PathOf(id: int64) = pathOf id
     member _.Node(id: int64) = nodes[id]
@@ -57,9 +66,12 @@ type HostedSite(root: string, groups: GroupOptions) =
         task {
             let directory = NodeDirectory.OpenInSite(pathOf id, NodeRole.Leader, id)
             let site = SiteOptions(Name = "north", Members = addresses, ListenAddress = addresses[id])
+            progress[id] <- StartProgress()
 
             let! host =
-                soonResult (GroupHost.OpenAsync(directory, hostOptions groups site, NullLoggerFactory.Instance, TimeProvider.System))
+                soonResult (
+                    GroupHost.OpenAsync(directory, hostOptions groups site progress[id], NullLoggerFactory.Instance, TimeProvider.System)
+                )
 
             nodes[id] <- new HostedNode(directory, host)
         }
@@ -76,6 +88,17 @@ type HostedSite(root: string, groups: GroupOptions) =
                 let! _ = soonResult (site.StartGroup(id, group))
                 ()
         }
+
+    /// Completes when the node says of its start that it waits for this.
+    member _.WaitsFor(id: int64, what: string) =
+        let rec look () =
+            task {
+                if not (progress[id].WaitsFor.Contains what) then
+                    do! Task.Delay 10
+                    return! look ()
+            }
+
+        soon (look ())
 
     /// As a crash does it: what was not flushed of the tables is gone.
     member _.Crash(id: int64) =

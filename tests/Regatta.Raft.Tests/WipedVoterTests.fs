@@ -97,4 +97,31 @@ let private votes =
             Expect.isNone (get group "key") "acknowledged, and gone: this is what the rule is for"
         }
 
-let tests = testSequenced (testList "A wiped voter" [ recovers; votes ])
+let private asksAll =
+    taskCase "of five nodes, waits for all others: one that is silent may be a candidate that has its former vote"
+    <| fun () ->
+        task {
+            use directory = new TemporaryDirectory()
+            use site = new HostedSite(directory.Path, 5L)
+            do! site.Start 7L
+            let! leader = site.Leader(7L, site.Ids)
+            let others = List.except [ leader ] site.Ids
+            let wiped, silent = others[0], others[1]
+            do! site.Crash wiped
+            site.Wipe wiped
+            do! site.Crash silent
+            do! site.StartNode wiped
+            let recovering = site.StartGroup(wiped, 7L)
+            let! written = put (site.Group(leader, 7L)) "key" "value"
+
+            // Three of the four others lead, follow and answer it, which would do if no vote were lost.
+            do! site.WaitsFor(wiped, $"node {silent} must answer first")
+            Expect.isFalse recovering.IsCompleted "and it waits"
+            do! site.StartNode silent
+            let! _ = soonResult (site.StartGroup(silent, 7L))
+            let! back = soonResult recovering
+            do! soon (back.WaitForRevisionAsync(written, CancellationToken.None).AsTask())
+            Expect.equal (get back "key") (Some("value", written)) "what was written meanwhile"
+        }
+
+let tests = testSequenced (testList "A wiped voter" [ recovers; votes; asksAll ])

@@ -92,7 +92,10 @@ type LeaderTable private (scene: Scene, life: Core.Incarnation, start: (Spec.Sta
         let padding = String('x', 80)
 
         let put number : Spec.Op =
-            Spec.Op.Put { Key = Spec.Bytes.OfText $"b/{number:d5}/{padding}"; Value = Spec.Bytes.Empty; PrevKv = false }
+            Spec.Op.Put
+                { Key = Spec.Bytes.OfText $"b/{number:d5}/{padding}"
+                  Value = Spec.Bytes.Empty
+                  PrevKv = false }
 
         table.Apply(
             if state.Entries |> Map.exists (fun key _ -> Spec.KeyRange.contains range key) then

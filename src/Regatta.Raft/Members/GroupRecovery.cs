@@ -5,8 +5,8 @@ namespace Regatta.Raft;
 
 /// <summary>
 /// Brings a group to a node whose disk was lost. The disk may have promised things: it may have voted in a term, and its acknowledgement may be what an entry was committed
-/// by. So the node first learns the highest term that a majority of the others know, then a leader whose term is not below it confirms that it leads, and what that leader
-/// had applied then is the least that this node must have before it takes part again. It has voted for that leader.
+/// by. So the node first learns the highest term that the others know, all of them, for one that does not answer may be a candidate with the vote of that disk; then a leader whose term is not below
+/// it confirms that it leads, and what that leader had applied then is the least that this node must have before it takes part again. It has voted for that leader.
 /// </summary>
 /// <remarks>See docs/decisions/0007, "A node without its disk".</remarks>
 internal sealed partial class GroupRecovery(
@@ -51,8 +51,9 @@ internal sealed partial class GroupRecovery(
     /// <returns>Null when it is done, else what is missing.</returns>
     private async Task<string?> TryAsync(GroupSpec spec, CancellationToken cancellationToken)
     {
-        if (await HighestTermAsync(spec.GroupId, cancellationToken).ConfigureAwait(false) is not { } least)
-            return "too few other nodes answer";
+        (long? known, string? problem) = await HighestTermAsync(spec.GroupId, cancellationToken).ConfigureAwait(false);
+        if (known is not { } least)
+            return problem;
         foreach (IPeer peer in Others())
         {
             if (await LeadershipAsync(peer, spec.GroupId, cancellationToken).ConfigureAwait(false) is not { } leadership || leadership.Term < least)
@@ -69,15 +70,25 @@ internal sealed partial class GroupRecovery(
         return $"no node leads it in a term of at least {least}";
     }
 
-    private async Task<long?> HighestTermAsync(long group, CancellationToken cancellationToken)
+    /// <returns>The term, or what is missing.</returns>
+    private async Task<(long? Term, string? Problem)> HighestTermAsync(long group, CancellationToken cancellationToken)
     {
-        long?[] terms = await Task.WhenAll(Others().Select(peer => TermAsync(peer, group, cancellationToken))).ConfigureAwait(false);
-        return terms.Count(term => term is not null) >= SiteBootstrap.Majority(terms.Length) ? terms.Max() : null;
+        TermAnswer?[] answers = await Task.WhenAll(Others().Select(peer => TermAsync(peer, group, cancellationToken))).ConfigureAwait(false);
+        long[] silent = [.. Others().Select(static peer => peer.NodeId).Where((_, i) => answers[i] is null)];
+        if (silent.Length > 0)
+            return (null, $"{(silent.Length == 1 ? "node" : "nodes")} {string.Join(", ", silent)} must answer first: all others must, for one that does not may have a vote of the former disk");
+        int withDisk = answers.Count(static answer => answer?.Term is not null);
+        int least = SiteBootstrap.Majority(answers.Length);
+        return withDisk >= least
+            ? (answers.Max(static answer => answer?.Term), null)
+            : (null, $"{withDisk} of the other nodes have their disks, and at least {least} must");
     }
 
-    private async Task<long?> TermAsync(IPeer peer, long group, CancellationToken cancellationToken) =>
+    /// <returns>Null: it does not answer.</returns>
+    private async Task<TermAnswer?> TermAsync(IPeer peer, long group, CancellationToken cancellationToken) =>
         await TryCallAsync(peer, group, PeerMethod.Site, cancellationToken).ConfigureAwait(false) is { } reply
-        && RaftMessages.DecodePair(reply) is (1, var term) ? term : null;
+            ? new TermAnswer(RaftMessages.DecodePair(reply) is (1, var term) ? term : null)
+            : null;
 
     private async Task<(long Index, long Term)?> LeadershipAsync(IPeer peer, long group, CancellationToken cancellationToken)
     {
@@ -106,6 +117,9 @@ internal sealed partial class GroupRecovery(
         entries.OpenForRestart();
         await entries.SetTermAsync(hard => hard with { Term = term, Vote = GroupMember.IdOf(leader) }).ConfigureAwait(false);
     }
+
+    /// <param name="Term">Null: its disk was lost, too.</param>
+    private readonly record struct TermAnswer(long? Term);
 
     private IEnumerable<IPeer> Others() => members.Ids.Select(members.Peer).OfType<IPeer>();
 
