@@ -143,7 +143,7 @@ TypeOK ==
     /\ \A n \in Nodes : shows[n] <= committed
     /\ committed = Len(written)
 
-(* G3, G4 *)
+(* G3 *)
 SessionsNeverGoBack == read.got >= read.seen
 
 (* G5: a read at any moment says now - moment, and misses nothing that had been acknowledged before. *)

@@ -318,7 +318,7 @@ LogMatching ==
 LeaderCompleteness ==
     \A n \in Nodes : (role[n] = "leader" /\ \A t \in Terms : winners[t] # {} => t <= term[n]) => IsPrefix(kept, log[n])
 
-(* G1, G2: no two nodes apply different entries at one index, and what a client was told stays. *)
+(* G1: no two nodes apply different entries at one index, and what a client was told stays. *)
 StateMachineSafety ==
     \A n \in Nodes : commit[n] <= Len(log[n]) /\ Agree(log[n], kept, Min(commit[n], Len(kept))) /\ commit[n] <= Len(kept)
 

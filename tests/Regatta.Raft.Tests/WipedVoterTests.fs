@@ -124,4 +124,49 @@ let private asksAll =
             Expect.equal (get back "key") (Some("value", written)) "what was written meanwhile"
         }
 
-let tests = testSequenced (testList "A wiped voter" [ recovers; votes; asksAll ])
+/// Loses the disks of some nodes that follow, at once, and starts these nodes: the groups that are coming back.
+let private loseDisks (site: HostedSite) (lost: int64 list) =
+    task {
+        for id in lost do
+            do! site.Crash id
+            site.Wipe id
+
+        do! Task.WhenAll [| for id in lost -> (site.StartNode id :> Task) |]
+        return [ for id in lost -> site.StartGroup(id, 7L) ]
+    }
+
+let private twoOfFive =
+    taskCase "and another one of five nodes come back together: neither can have the other's vote"
+    <| fun () ->
+        task {
+            use directory = new TemporaryDirectory()
+            use site = new HostedSite(directory.Path, 5L)
+            do! site.Start 7L
+            let! leader = site.Leader(7L, site.Ids)
+            let! written = put (site.Group(leader, 7L)) "key" "value"
+            let! coming = loseDisks site (site.Ids |> List.except [ leader ] |> List.truncate 2)
+
+            for recovering in coming do
+                let! back = soonResult recovering
+                do! soon (back.WaitForRevisionAsync(written, CancellationToken.None).AsTask())
+                Expect.equal (get back "key") (Some("value", written)) "has it again"
+        }
+
+let private twoOfThree =
+    taskCase "and another one of three nodes do not come back: too many disks are lost, and they say so"
+    <| fun () ->
+        task {
+            use directory = new TemporaryDirectory()
+            use site = new HostedSite(directory.Path)
+            do! site.Start 7L
+            let! leader = site.Leader(7L, site.Ids)
+            let lost = List.except [ leader ] site.Ids
+            let! coming = loseDisks site lost
+
+            for id in lost do
+                do! site.WaitsFor(id, "1 of the 2 other nodes have their disks, and 2 must")
+
+            Expect.isFalse (coming |> List.exists _.IsCompleted) "they wait"
+        }
+
+let tests = testSequenced (testList "A wiped voter" [ recovers; votes; asksAll; twoOfFive; twoOfThree ])

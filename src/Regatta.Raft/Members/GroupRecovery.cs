@@ -44,16 +44,17 @@ internal sealed partial class GroupRecovery(
         }
     }
 
-    /// <summary>What this node answers to <see cref="HighestTermAsync"/> of another one.</summary>
+    /// <summary>What this node answers to <see cref="TermAsync"/> of another one.</summary>
     /// <param name="term">The group's term on this node, if it has taken part in it since its disk is this one.</param>
     public static ReadOnlyMemory<byte> Answer(long? term) => RaftMessages.Numbers(term is null ? 0 : 1, term ?? 0);
 
     /// <returns>Null when it is done, else what is missing.</returns>
     private async Task<string?> TryAsync(GroupSpec spec, CancellationToken cancellationToken)
     {
-        (long? known, string? problem) = await HighestTermAsync(spec.GroupId, cancellationToken).ConfigureAwait(false);
-        if (known is not { } least)
-            return problem;
+        TermAnswer[] answers = await Task.WhenAll(Others().Select(peer => TermAsync(peer, spec.GroupId, cancellationToken))).ConfigureAwait(false);
+        if (Missing(answers) is { } missing)
+            return missing;
+        long least = answers.Max(static answer => answer.Term) ?? 0;
         foreach (IPeer peer in Others())
         {
             if (await LeadershipAsync(peer, spec.GroupId, cancellationToken).ConfigureAwait(false) is not { } leadership || leadership.Term < least)
@@ -70,25 +71,22 @@ internal sealed partial class GroupRecovery(
         return $"no node leads it in a term of at least {least}";
     }
 
-    /// <returns>The term, or what is missing.</returns>
-    private async Task<(long? Term, string? Problem)> HighestTermAsync(long group, CancellationToken cancellationToken)
+    private static string? Missing(TermAnswer[] answers)
     {
-        TermAnswer?[] answers = await Task.WhenAll(Others().Select(peer => TermAsync(peer, group, cancellationToken))).ConfigureAwait(false);
-        long[] silent = [.. Others().Select(static peer => peer.NodeId).Where((_, i) => answers[i] is null)];
+        long[] silent = [.. answers.Where(static answer => !answer.HasCome).Select(static answer => answer.NodeId)];
         if (silent.Length > 0)
-            return (null, $"{(silent.Length == 1 ? "node" : "nodes")} {string.Join(", ", silent)} must answer first: all others must, for one that does not may have a vote of the former disk");
-        int withDisk = answers.Count(static answer => answer?.Term is not null);
+            return $"{(silent.Length == 1 ? "node" : "nodes")} {string.Join(", ", silent)} must answer first: all others must, for one that does not may have a vote of the former disk";
+        int withDisk = answers.Count(static answer => answer.Term is not null);
         int least = SiteBootstrap.Majority(answers.Length);
-        return withDisk >= least
-            ? (answers.Max(static answer => answer?.Term), null)
-            : (null, $"{withDisk} of the other nodes have their disks, and at least {least} must");
+        return withDisk < least ? $"{withDisk} of the {answers.Length} other nodes have their disks, and {least} must" : null;
     }
 
-    /// <returns>Null: it does not answer.</returns>
-    private async Task<TermAnswer?> TermAsync(IPeer peer, long group, CancellationToken cancellationToken) =>
-        await TryCallAsync(peer, group, PeerMethod.Site, cancellationToken).ConfigureAwait(false) is { } reply
-            ? new TermAnswer(RaftMessages.DecodePair(reply) is (1, var term) ? term : null)
-            : null;
+    private async Task<TermAnswer> TermAsync(IPeer peer, long group, CancellationToken cancellationToken)
+    {
+        ReadOnlyMemory<byte>? reply = await TryCallAsync(peer, group, PeerMethod.Site, cancellationToken).ConfigureAwait(false);
+        long? term = reply is { } came && RaftMessages.DecodePair(came) is (1, var known) ? known : null;
+        return new TermAnswer(peer.NodeId, reply is not null, term);
+    }
 
     private async Task<(long Index, long Term)?> LeadershipAsync(IPeer peer, long group, CancellationToken cancellationToken)
     {
@@ -118,8 +116,8 @@ internal sealed partial class GroupRecovery(
         await entries.SetTermAsync(hard => hard with { Term = term, Vote = GroupMember.IdOf(leader) }).ConfigureAwait(false);
     }
 
-    /// <param name="Term">Null: its disk was lost, too.</param>
-    private readonly record struct TermAnswer(long? Term);
+    /// <param name="Term">Null: there is no answer, or that node's disk was lost, too.</param>
+    private readonly record struct TermAnswer(long NodeId, bool HasCome, long? Term);
 
     private IEnumerable<IPeer> Others() => members.Ids.Select(members.Peer).OfType<IPeer>();
 
