@@ -44,7 +44,12 @@ public sealed partial class GroupHost : ISiteGroups
         await SnapshotInstall.CompleteAsync(_directory, _setting.Log, spec.GroupId).ConfigureAwait(false);
         bool isLost = _directory.Identity.Standing == NodeStanding.Recovering && !Directory.Exists(_directory.TablePath(spec.GroupId));
         if (isLost && _network is not null)
-            await _network.Recovery.RunAsync(spec, cancellationToken).ConfigureAwait(false);
+        {
+            // It may wait for other nodes for as long as they are away, and the host must be able to close meanwhile.
+            using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
+            await _network.Recovery.RunAsync(spec, either.Token).ConfigureAwait(false);
+        }
+
         return await OpenWholeAsync(slot, spec).ConfigureAwait(false);
     }
 

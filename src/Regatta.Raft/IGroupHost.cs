@@ -23,6 +23,7 @@ public interface IGroupHost : IAsyncDisposable
 
     /// <summary>Opens the group's state and log, replays what is not applied yet and joins the group. Idempotent.</summary>
     /// <exception cref="InvalidDataException">State or log on disk is damaged or of an unknown format; the message names the file or directory.</exception>
+    /// <exception cref="OperationCanceledException">Also when the host is closed while the group still waits for what it has lost with its disk.</exception>
     ValueTask<ITableGroup> StartAsync(GroupSpec spec, CancellationToken cancellationToken);
 
     bool TryGet(long groupId, [NotNullWhen(true)] out ITableGroup? group);

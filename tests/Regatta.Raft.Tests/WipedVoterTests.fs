@@ -97,32 +97,16 @@ let private votes =
             Expect.isNone (get group "key") "acknowledged, and gone: this is what the rule is for"
         }
 
-let private asksAll =
-    taskCase "of five nodes, waits for all others: one that is silent may be a candidate that has its former vote"
-    <| fun () ->
-        task {
-            use directory = new TemporaryDirectory()
-            use site = new HostedSite(directory.Path, 5L)
-            do! site.Start 7L
-            let! leader = site.Leader(7L, site.Ids)
-            let others = List.except [ leader ] site.Ids
-            let wiped, silent = others[0], others[1]
-            do! site.Crash wiped
-            site.Wipe wiped
-            do! site.Crash silent
-            do! site.StartNode wiped
-            let recovering = site.StartGroup(wiped, 7L)
-            let! written = put (site.Group(leader, 7L)) "key" "value"
-
-            // Three of the four others lead, follow and answer it, which would do if no vote were lost.
-            do! site.WaitsFor(wiped, $"node {silent} must answer first")
-            Expect.isFalse recovering.IsCompleted "and it waits"
-            do! site.StartNode silent
-            let! _ = soonResult (site.StartGroup(silent, 7L))
-            let! back = soonResult recovering
-            do! soon (back.WaitForRevisionAsync(written, CancellationToken.None).AsTask())
-            Expect.equal (get back "key") (Some("value", written)) "what was written meanwhile"
-        }
+/// In a site of so many nodes that runs: the site, the node that leads, and the revision of a write.
+let private inSite (count: int64) (test: HostedSite -> int64 -> int64 -> Task<unit>) () =
+    task {
+        use directory = new TemporaryDirectory()
+        use site = new HostedSite(directory.Path, count)
+        do! site.Start 7L
+        let! leader = site.Leader(7L, site.Ids)
+        let! written = put (site.Group(leader, 7L)) "key" "value"
+        do! test site leader written
+    }
 
 /// Loses the disks of some nodes that follow, at once, and starts these nodes: the groups that are coming back.
 let private loseDisks (site: HostedSite) (lost: int64 list) =
@@ -135,31 +119,43 @@ let private loseDisks (site: HostedSite) (lost: int64 list) =
         return [ for id in lost -> site.StartGroup(id, 7L) ]
     }
 
+let private isBack (recovering: Task<ITableGroup>) written =
+    task {
+        let! back = soonResult recovering
+        do! soon (back.WaitForRevisionAsync(written, CancellationToken.None).AsTask())
+        Expect.equal (get back "key") (Some("value", written)) "has it again"
+    }
+
+let private asksAll =
+    taskCase "of five nodes, waits for all others: one that is silent may be a candidate that has its former vote"
+    <| inSite 5L (fun site leader written ->
+        task {
+            let others = List.except [ leader ] site.Ids
+            let lost, silent = others[0], others[1]
+            do! site.Crash silent
+            let! coming = loseDisks site [ lost ]
+            // Three of the four others lead, follow and answer it, which would do if no vote were lost.
+            do! site.WaitsFor(lost, $"node {silent} must answer first")
+            Expect.isFalse coming.Head.IsCompleted "and it waits"
+            do! site.StartNode silent
+            let! _ = soonResult (site.StartGroup(silent, 7L))
+            do! isBack coming.Head written
+        })
+
 let private twoOfFive =
     taskCase "and another one of five nodes come back together: neither can have the other's vote"
-    <| fun () ->
+    <| inSite 5L (fun site leader written ->
         task {
-            use directory = new TemporaryDirectory()
-            use site = new HostedSite(directory.Path, 5L)
-            do! site.Start 7L
-            let! leader = site.Leader(7L, site.Ids)
-            let! written = put (site.Group(leader, 7L)) "key" "value"
             let! coming = loseDisks site (site.Ids |> List.except [ leader ] |> List.truncate 2)
 
             for recovering in coming do
-                let! back = soonResult recovering
-                do! soon (back.WaitForRevisionAsync(written, CancellationToken.None).AsTask())
-                Expect.equal (get back "key") (Some("value", written)) "has it again"
-        }
+                do! isBack recovering written
+        })
 
 let private twoOfThree =
     taskCase "and another one of three nodes do not come back: too many disks are lost, and they say so"
-    <| fun () ->
+    <| inSite 3L (fun site leader _ ->
         task {
-            use directory = new TemporaryDirectory()
-            use site = new HostedSite(directory.Path)
-            do! site.Start 7L
-            let! leader = site.Leader(7L, site.Ids)
             let lost = List.except [ leader ] site.Ids
             let! coming = loseDisks site lost
 
@@ -167,6 +163,11 @@ let private twoOfThree =
                 do! site.WaitsFor(id, "1 of the 2 other nodes have their disks, and 2 must")
 
             Expect.isFalse (coming |> List.exists _.IsCompleted) "they wait"
-        }
+
+            for id in lost do
+                do! site.Crash id
+
+            Expect.isTrue (coming |> List.forall _.IsCanceled) "and can be stopped meanwhile"
+        })
 
 let tests = testSequenced (testList "A wiped voter" [ recovers; votes; asksAll; twoOfFive; twoOfThree ])
