@@ -24,6 +24,7 @@ public sealed partial class GroupHost : IGroupHost
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationTokenRegistration _onFailure;
     private readonly MemoryRelief _memory;
+    private readonly Heartbeats _heartbeats;
     private readonly Task _roomLoop;
     private readonly Task _maintenanceLoop;
     private readonly Task _memoryLoop;
@@ -51,7 +52,8 @@ public sealed partial class GroupHost : IGroupHost
         _onFailure = setting.FailStop.Token.UnsafeRegister(static host => ((GroupHost)host!).AbortAll(), this);
         _roomLoop = RunAsync(options.RoomInterval, MeasureRoomAsync);
         _maintenanceLoop = RunAsync(options.MaintenanceInterval, MaintainAsync);
-        _memory = new MemoryRelief(environment, () => _slots.Values.Select(static slot => slot.Group?.Current).OfType<TableGroup>());
+        _memory = new MemoryRelief(environment, RunningGroups);
+        _heartbeats = new Heartbeats(setting.Members, RunningGroups, setting.Time);
         _memoryLoop = RunAsync(options.MemoryInterval, RelieveMemoryAsync);
         _beatLoop = network is null ? Task.CompletedTask : RunAsync(options.Groups.HeartbeatInterval, BeatAsync);
     }
@@ -236,15 +238,13 @@ public sealed partial class GroupHost : IGroupHost
     /// <summary>Sees to the bound on unflushed writes once, as the timer does.</summary>
     internal Task RelieveMemoryAsync() => _memory.RunAsync();
 
-    /// <summary>
-    /// All groups that this node leads say so in the same moment: their messages share the calls to the sockets, and the other nodes' threads are woken once and not for each group.
-    /// </summary>
     private Task BeatAsync()
     {
-        foreach (GroupSlot slot in _slots.Values)
-            slot.Group?.Current.Beat();
+        _heartbeats.Beat();
         return Task.CompletedTask;
     }
+
+    private IEnumerable<TableGroup> RunningGroups() => _slots.Values.Select(static slot => slot.Group?.Current).OfType<TableGroup>();
 
     /// <summary>Measures the disk once, as the timer does.</summary>
     internal Task MeasureRoomAsync()

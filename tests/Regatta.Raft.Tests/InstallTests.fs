@@ -28,8 +28,10 @@ let private apart (body: HostedSite -> FarSite -> int64 -> Task<unit>) =
         let! leader = site.Leader(table, site.Ids)
 
         for number in 1..5 do
-            let! _ = put (site.Group(leader, table)) $"key{number}" "of the site"
-            ()
+            let! revision = put (site.Group(leader, table)) $"key{number}" "of the site"
+
+            for id in site.Ids do
+                do! soon (site.Group(id, table).WaitForRevisionAsync(revision, CancellationToken.None).AsTask())
 
         do! body site far leader
     }

@@ -25,6 +25,7 @@ let main argv =
               BatcherCancellationTests.tests
               GatheringTests.tests
               CommitNoticeTests.tests
+              HeartbeatTests.tests
               BarrierTests.tests
               TableGroupLifecycleTests.tests
               HostedGroupTests.tests

@@ -75,6 +75,22 @@ type SiteNode(id: int64, ids: int64 list, disk: NodeDisk, wires: Wires, options:
 
     let groups = ConcurrentDictionary<int64, TableGroup>()
 
+    let heartbeats = Heartbeats(members, (fun () -> groups.Values :> seq<TableGroup>), TimeProvider.System)
+    let beating = new CancellationTokenSource()
+
+    let beat () =
+        task {
+            use timer = new PeriodicTimer(options.HeartbeatInterval)
+
+            try
+                while! timer.WaitForNextTickAsync(beating.Token) do
+                    heartbeats.Beat()
+            with :? OperationCanceledException ->
+                ()
+        }
+
+    let heart = beat ()
+
     do
         failStop.Token.Register(fun () ->
             for group in groups.Values do
@@ -121,12 +137,18 @@ type SiteNode(id: int64, ids: int64 list, disk: NodeDisk, wires: Wires, options:
     /// The network no longer knows the node, its log takes nothing more, what was not flushed of its tables is gone.
     member _.Crash() =
         wires.Detach id
+        beating.Cancel()
         failStop.Trigger "a test crashes the node"
 
-    member private _.LogOf(group: int64) : EntryLog | null =
+    member private _.Find(group: int64) : TableGroup | null =
         match groups.TryGetValue group with
-        | true, found -> found.Entries
+        | true, found -> found
         | _ -> null
+
+    member private node.LogOf(group: int64) : EntryLog | null =
+        match node.Find group with
+        | null -> null
+        | found -> found.Entries
 
     interface IPeerHandler with
         member node.HandleAsync(from, group, method, request, token) =
@@ -139,6 +161,15 @@ type SiteNode(id: int64, ids: int64 list, disk: NodeDisk, wires: Wires, options:
                         return ReadOnlyMemory.Empty
                     }
                 )
+            | _ when method = PeerMethod.Beats ->
+                Heartbeats.ReceiveAsync(
+                    from,
+                    request,
+                    (fun group -> node.Find group),
+                    options.HeartbeatInterval,
+                    TimeProvider.System,
+                    token
+                )
             | _ -> ValueTask<ReadOnlyMemory<byte>>(Task.FromException<ReadOnlyMemory<byte>>(IOException "the group is not here"))
 
     interface IAsyncDisposable with
@@ -146,6 +177,8 @@ type SiteNode(id: int64, ids: int64 list, disk: NodeDisk, wires: Wires, options:
             ValueTask(
                 task {
                     wires.Detach id
+                    beating.Cancel()
+                    do! heart
                     gate.Open()
                     do! soon (Task.WhenAll [| for group in groups.Values -> group.DisposeAsync().AsTask() |])
                     log.Dispose()

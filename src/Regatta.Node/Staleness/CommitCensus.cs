@@ -19,6 +19,8 @@ internal sealed class CommitCensus(ServedTables tables, NeighbourProbe neighbour
     private readonly Lock _gate = new();
     private Task _round = Task.CompletedTask;
     private long? _began;
+    private Task<IReadOnlyList<(ServedTable Table, Sighting Sighting)>>? _led;
+    private long _ledFrom;
 
     /// <summary>Brings what is known of all tables up to date, as far as their leaders answer.</summary>
     public Task RefreshAsync()
@@ -33,7 +35,18 @@ internal sealed class CommitCensus(ServedTables tables, NeighbourProbe neighbour
     }
 
     /// <summary>Brings what is known of the tables up to date whose groups this node leads, and tells it.</summary>
-    public async Task<IReadOnlyList<(ServedTable Table, Sighting Sighting)>> LedAsync()
+    public Task<IReadOnlyList<(ServedTable Table, Sighting Sighting)>> LedAsync()
+    {
+        lock (_gate)
+        {
+            if (_led is not null && time.GetElapsedTime(_ledFrom) < Shared)
+                return _led;
+            _ledFrom = time.GetTimestamp();
+            return _led = LookAsync();
+        }
+    }
+
+    private async Task<IReadOnlyList<(ServedTable Table, Sighting Sighting)>> LookAsync()
     {
         List<(ServedTable, Sighting)> led = [];
         using TimeLimit limit = new(AskTimeout, time, stopping);

@@ -15,7 +15,7 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
     private readonly GroupMember[] _members;
     private readonly EntryLog _entries;
     private readonly TimeProvider _time;
-    private readonly TimeSpan _leastElectionTimeout;
+    private readonly GroupOptions _options;
     private readonly ILogger _logger;
     private volatile int _campaigns;
 
@@ -28,7 +28,7 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
         _members = [.. setting.Members.Ids.Select(id => new GroupMember(groupId, id, setting.Members.Peer(id), context))];
         _entries = log.Entries;
         _time = setting.Time;
-        _leastElectionTimeout = setting.Options.ElectionTimeout;
+        _options = setting.Options;
         _logger = logger;
     }
 
@@ -120,6 +120,40 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
     }
 
     /// <summary>
+    /// If this node leads, begins a round when something is not committed yet, when no majority is known to have followed lately, or when there was none for long. For the rest <see cref="Heartbeats"/> will do:
+    /// they tell others that there is a leader, and nothing to DotNext.
+    /// </summary>
+    /// <param name="now">A time stamp.</param>
+    /// <returns>Heartbeats will do: this node leads, and its rounds come to an end. If they did not, heartbeats would only hide that another node had better lead.</returns>
+    /// <exception cref="System.Diagnostics.UnreachableException">The group is broken and must be made anew.</exception>
+    public bool Lead(long now)
+    {
+        long? led = LedAt();
+        if (!Leads && Leader is not { IsRemote: false })
+            return false;
+        TimeSpan sinceRound = _time.GetElapsedTime(_members.Max(static member => member.AskedAt), now);
+        bool isFollowed = led is { } moment && _time.GetElapsedTime(moment, now) < _options.ElectionTimeout;
+        bool isQuiet = isFollowed && _entries.Commit == _entries.Last;
+        if (!isQuiet || sinceRound >= _options.RoundInterval)
+            ForceRound();
+        return isQuiet && sinceRound < 1.5 * _options.RoundInterval;
+    }
+
+    /// <summary>Whether a heartbeat is to tell that node that this one leads: nothing else has done so lately.</summary>
+    /// <param name="now">A time stamp.</param>
+    public bool IsDue(long node, long now) => MemberOn(node).IsDue(now);
+
+    /// <summary>Of a member that lacks something, or follows another leader, DotNext hears in a round of its own.</summary>
+    /// <param name="term">In which this node led.</param>
+    public void OnHeartbeatReply(long node, long term, HeartbeatReply reply, long sentAt)
+    {
+        if (reply.Term == term)
+            MemberOn(node).Followed.Note(term, sentAt);
+        if (reply is { Term: > 0, IsAccepted: false })
+            ForceRound();
+    }
+
+    /// <summary>
     /// Returns when a majority has followed this leader in a round that began after the call. DotNext's read barrier waits for such a round too, but now and then for none: who asks in the very moment
     /// in which a round begins may look at the old side of a valve that has just been switched, and is let through at once. What is let through without waiting is asked again.
     /// </summary>
@@ -163,9 +197,12 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
     /// <param name="isAsked">The leader itself wants another one.</param>
     private void ForgetLeader(bool isAsked)
     {
-        if (isAsked || LastHeardOfLeader(this).Elapsed >= _leastElectionTimeout)
+        if (isAsked || LastHeardOfLeader(this).Elapsed >= _options.ElectionTimeout)
             LastHeardOfLeader(this) = default;
     }
+
+    private GroupMember MemberOn(long node) => Array.Find(_members, member => member.NodeId == node)
+        ?? throw new ArgumentOutOfRangeException(nameof(node), node, "It is no node of this site.");
 
     private async Task ForceRoundAsync()
     {
@@ -227,8 +264,8 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
 
     private sealed class Configuration(GroupOptions options, bool standsFirst) : IClusterMemberConfiguration
     {
-        /// <summary>DotNext's own heartbeat comes only when the host's is late: see <see cref="GroupHost"/>. Never later than another member may stand, however the intervals are set.</summary>
-        public double HeartbeatThreshold { get; } = Math.Min(1, 1.25 * options.HeartbeatInterval / Lower(options, standsFirst));
+        /// <summary>In parts of the lower bound of the time-out. DotNext begins a round by itself only when the host is late; what keeps the others from standing are the <see cref="Heartbeats"/>.</summary>
+        public double HeartbeatThreshold { get; } = 1.25 * options.RoundInterval / Lower(options, standsFirst);
 
         public ElectionTimeout ElectionTimeout { get; } = new()
         {

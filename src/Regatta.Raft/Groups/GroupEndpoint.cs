@@ -46,6 +46,10 @@ internal sealed class GroupEndpoint(
         }
     }
 
+    /// <summary>One of a leader's <see cref="Heartbeats"/>.</summary>
+    public async ValueTask<HeartbeatReply> OnBeatAsync(long from, Heartbeat beat, CancellationToken cancellationToken) =>
+        HeartbeatReply.Of(await consensus.OnAppendAsync(from, beat.ToRequest(), cancellationToken).ConfigureAwait(false));
+
     /// <summary>Answers with what was applied here when this node was confirmed to lead, and in which term it does.</summary>
     private async ValueTask<byte[]> ReadIndexAsync(CancellationToken cancellationToken)
     {

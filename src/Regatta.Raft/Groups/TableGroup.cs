@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Regatta.Core;
@@ -152,8 +153,30 @@ internal sealed partial class TableGroup : ITableGroup
         FailWaiters(new IOException(cause));
     }
 
-    /// <summary>If this node leads, the others are told so now.</summary>
-    public void Beat() => _consensus.ForceRound();
+    /// <summary>What another node is to be told now if this one leads, see <see cref="Heartbeats"/>.</summary>
+    /// <param name="now">A time stamp.</param>
+    /// <returns>Null: this node does not lead, or nothing is to be told.</returns>
+    public Heartbeat? HeartbeatFor(long node, long now) => _consensus.IsDue(node, now) ? _entries.HeartbeatOf(_log.LeaderTerm) : null;
+
+    /// <summary>If this node leads, sees to it that it does not take for granted what heartbeats cannot tell.</summary>
+    /// <param name="now">A time stamp.</param>
+    /// <returns>Whether heartbeats may tell the other nodes that this one leads.</returns>
+    public bool Lead(long now)
+    {
+        try
+        {
+            return _consensus.Lead(now);
+        }
+        catch (UnreachableException)
+        {
+            // The group is broken; supervision will say so, and another node may lead meanwhile.
+            return false;
+        }
+    }
+
+    /// <summary>What another node has answered to a heartbeat.</summary>
+    /// <param name="sentAt">A time stamp from before it was sent.</param>
+    public void OnHeartbeatReply(long node, Heartbeat beat, HeartbeatReply reply, long sentAt) => _consensus.OnHeartbeatReply(node, beat.Term, reply, sentAt);
 
     /// <summary>What an installation waits for may be here.</summary>
     public void Resume() => _applier.Schedule();

@@ -58,6 +58,15 @@ internal sealed partial class EntryLog(RaftLogStore store, long group)
             return _vote is null || _vote == candidate;
     }
 
+    /// <summary>What a leader of that term has to say when it has no entries to send.</summary>
+    /// <returns>Null: the term is over.</returns>
+    public Heartbeat? HeartbeatOf(long term)
+    {
+        // In this term nobody else has changed the log.
+        lock (_gate)
+            return _hard.Term == term ? new Heartbeat(group, term, _last, _commit) : null;
+    }
+
     /// <summary>Raft's test for a candidate: its last entry is not older than this log's.</summary>
     public bool IsUpToDate(long lastIndex, long lastTerm)
     {

@@ -46,13 +46,8 @@ internal sealed class CommitNotices
         return RaftMessages.Numbers(numbers);
     }
 
-    private static CommitNotice[] Decode(ReadOnlyMemory<byte> message)
-    {
-        long[] numbers = RaftMessages.DecodeNumbers(message);
-        if (numbers.Length % 3 != 0)
-            throw new InvalidDataException($"A message of commit notices is malformed: it has {numbers.Length} numbers.");
-        return [.. numbers.Chunk(3).Select(static three => new CommitNotice(three[0], three[1], three[2]))];
-    }
+    private static CommitNotice[] Decode(ReadOnlyMemory<byte> message) =>
+        [.. RaftMessages.DecodeRows(message, 3).Select(static row => new CommitNotice(row[0], row[1], row[2]))];
 
     /// <summary>What one node has not been told yet.</summary>
     private sealed class Courier(IPeer peer, TimeSpan timeout, TimeProvider time) : IThreadPoolWorkItem

@@ -13,9 +13,20 @@ internal sealed partial class GroupMember
     private AppendDeadline? _deadline;
     private bool _fellSilent;
     private Acknowledgement? _acknowledged;
+    private long _askedAt;
+    private long _toldAt;
+    private int _underWay;
 
     /// <summary>Until when the member is known to have followed this node as its leader.</summary>
     public FollowingMark Followed { get; } = new();
+
+    /// <summary>When DotNext last began a round with the member, as a time stamp; 0: never.</summary>
+    public long AskedAt => Volatile.Read(ref _askedAt);
+
+    /// <summary>Nothing has told the member lately that this node leads, and nothing is on its way that will.</summary>
+    /// <param name="now">A time stamp.</param>
+    public bool IsDue(long now) =>
+        Volatile.Read(ref _underWay) == 0 && context.Time.GetElapsedTime(Volatile.Read(ref _toldAt), now) >= context.Options.HeartbeatInterval / 2;
 
     /// <summary>
     /// A member that lacks the entry before the first is sent what it lacks at once, as part of the same round. DotNext would do so in the next round; but a refusal is neither an
@@ -27,6 +38,7 @@ internal sealed partial class GroupMember
         where TEntry : IRaftLogEntry
         where TList : IReadOnlyList<TEntry>
     {
+        Volatile.Write(ref _askedAt, context.Time.GetTimestamp());
         if (Volatile.Read(ref _acknowledged) is { } known && entries is EntryBatch asked && known.Answers(term, prevLogIndex, asked))
             return known.Answer;
         Appended answer = await SendAsync<TEntry, TList>(term, entries, prevLogIndex, prevLogTerm, commitIndex, token).ConfigureAwait(false);
@@ -89,6 +101,8 @@ internal sealed partial class GroupMember
     /// <summary>A message of a leader.</summary>
     private async Task<ReadOnlyMemory<byte>> TellAsync(IPeer other, PeerMethod method, byte[] request, CancellationToken token)
     {
+        Volatile.Write(ref _toldAt, context.Time.GetTimestamp());
+        Interlocked.Increment(ref _underWay);
         // Messages of a leadership that ends and of the next one may overlap.
         AppendDeadline deadline = Interlocked.Exchange(ref _deadline, null) ?? new AppendDeadline(other, context.Options, context.Time);
         try
@@ -97,6 +111,7 @@ internal sealed partial class GroupMember
         }
         finally
         {
+            Interlocked.Decrement(ref _underWay);
             Volatile.Write(ref _fellSilent, IsSilent(other));
             AppendDeadline? spent = deadline.TryEnd() ? Interlocked.Exchange(ref _deadline, deadline) : deadline;
             spent?.Dispose();

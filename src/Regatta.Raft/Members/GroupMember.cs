@@ -68,6 +68,7 @@ internal sealed partial class GroupMember(long groupId, long nodeId, IPeer? peer
     public async Task<Result<HeartbeatResult>> InstallSnapshotAsync(
         long term, IRaftLogEntry snapshot, long snapshotIndex, IDataTransferObject configuration, long configurationVersion, CancellationToken token)
     {
+        Volatile.Write(ref _askedAt, context.Time.GetTimestamp());
         byte[] request = RaftMessages.Encode(new SnapshotNotice(term, snapshotIndex, snapshot.Term));
         AppendReply reply = RaftMessages.DecodeAppendReply(
             await TellAsync(Present(), PeerMethod.InstallSnapshot, request, token).ConfigureAwait(false));

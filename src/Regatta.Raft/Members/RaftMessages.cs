@@ -147,6 +147,13 @@ internal static class RaftMessages
         return numbers;
     }
 
+    /// <summary>The numbers of a message made by <see cref="Numbers"/>, so many in a row.</summary>
+    public static IEnumerable<long[]> DecodeRows(ReadOnlyMemory<byte> message, int numbers)
+    {
+        long[] all = DecodeNumbers(message);
+        return all.Length % numbers == 0 ? all.Chunk(numbers) : throw Malformed($"it has {all.Length} numbers, in rows of {numbers}");
+    }
+
     private static ReadOnlyMemory<byte> PayloadOf<TEntry>(TEntry entry)
         where TEntry : IRaftLogEntry =>
         entry.TryGetMemory(out ReadOnlyMemory<byte> payload) ? payload : throw new InvalidOperationException("An entry of the log has no bytes.");

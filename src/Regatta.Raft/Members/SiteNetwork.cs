@@ -18,6 +18,7 @@ internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
     private RaftLogStore? _log;
     private SnapshotSource? _source;
     private GroupRecovery? _recovery;
+    private TimeSpan _patience;
     private Func<ReadOnlyMemory<byte>, CancellationToken, Task<ReadOnlyMemory<byte>>>? _answer;
 
     public SiteNetwork(NodeDirectory directory, SiteOptions options, StartProgress progress, ILoggerFactory loggers, TimeProvider time)
@@ -58,6 +59,7 @@ internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
     public async Task StartAsync(ISiteGroups groups, SnapshotSource source, RaftLogStore log, GroupOptions groupOptions, CancellationToken cancellationToken)
     {
         _log = log;
+        _patience = groupOptions.HeartbeatInterval;
         _recovery = new GroupRecovery(_directory, log, Members, groupOptions, _progress, _time, _loggers);
         _source = source;
         Volatile.Write(ref _groups, groups);
@@ -87,6 +89,8 @@ internal sealed class SiteNetwork : IPeerHandler, ISiteLink, IAsyncDisposable
             case PeerMethod.Commits:
                 await CommitNotices.ReceiveAsync(request, group => Volatile.Read(ref _groups).Find(group)?.Entries).ConfigureAwait(false);
                 return default;
+            case PeerMethod.Beats:
+                return await Heartbeats.ReceiveAsync(fromNode, request, Volatile.Read(ref _groups).Find, _patience, _time, cancellationToken).ConfigureAwait(false);
             case PeerMethod.Node:
                 return Volatile.Read(ref _answer) is { } answer
                     ? await answer(request, cancellationToken).ConfigureAwait(false)

@@ -12,7 +12,7 @@ namespace Regatta.Raft;
 internal sealed record Hello(string Site, Guid? History, long NodeId, long Expected, Guid StoreId)
 {
     public const uint Magic = 0x41544752; // "RGTA"
-    public const ushort Version = 1;
+    public const ushort Version = 2;
     public const int MaxSiteBytes = 512;
     private const int GuidBytes = 16;
     private const int FixedBytes = 4 + 2 + 2 + 1 + GuidBytes + 8 + 8 + GuidBytes;

@@ -62,6 +62,9 @@ internal enum PeerMethod : byte
     /// <summary>Group 0: between the layers above groups, which alone know what it says.</summary>
     Node = 18,
 
+    /// <summary>Group 0: <see cref="Heartbeats"/> of groups that the sender leads.</summary>
+    Beats = 20,
+
     SnapshotOpen = 24,
     SnapshotRead = 25,
     SnapshotClose = 26,
