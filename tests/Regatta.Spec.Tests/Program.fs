@@ -15,4 +15,6 @@ let main argv =
           ChangelogTests.tests
           PagesTests.tests ]
 
-    TestEntry.run (testList "spec" [ yield! examples; GenerateTests.tests; Laws.tests; TableRaftTests.tests ]) argv
+    TestEntry.run
+        (testList "spec" [ yield! examples; GenerateTests.tests; Laws.tests; TableRaftTests.tests; HistoryCheckerTests.tests ])
+        argv
