@@ -13,7 +13,7 @@ type Explored<'State> =
 
 module Explorer =
     /// Breadth first through everything that can be reached. `key` tells states apart; `rules` hold in every state of a right system.
-    let explore (initial: 'State) (next: 'State -> 'State seq) (key: 'State -> string) (rules: (string * ('State -> bool)) list) =
+    let explore (initial: 'State seq) (next: 'State -> 'State seq) (key: 'State -> string) (rules: (string * ('State -> bool)) list) =
         let before = Dictionary<string, 'State voption>()
         let waiting = Queue<'State>()
 
@@ -26,7 +26,7 @@ module Explorer =
 
         let see origin state = if before.TryAdd(key state, origin) then waiting.Enqueue state
 
-        see ValueNone initial
+        Seq.iter (see ValueNone) initial
         let mutable found = None
 
         while Option.isNone found && waiting.Count > 0 do

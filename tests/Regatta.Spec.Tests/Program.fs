@@ -16,5 +16,12 @@ let main argv =
           PagesTests.tests ]
 
     TestEntry.run
-        (testList "spec" [ yield! examples; GenerateTests.tests; Laws.tests; TableRaftTests.tests; HistoryCheckerTests.tests ])
+        (testList
+            "spec"
+            [ yield! examples
+              GenerateTests.tests
+              Laws.tests
+              TableRaftTests.tests
+              SiteReplicationTests.tests
+              HistoryCheckerTests.tests ])
         argv
