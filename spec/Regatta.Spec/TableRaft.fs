@@ -46,6 +46,10 @@ type Fault =
     | VotesWithoutItsDisk
     | CutsWhereTermsMatch
     | KeepsAStaleTailUnderASnapshot
+    | CountsWhatALostDiskAcknowledged
+    | ProposesInAnothersTerm
+    | CommitsAnEntryOfAnOlderTerm
+    | CommitsByTheMedianOfReplies
 
 let private nobody = 0
 let private lastTerm (log: Entry list) = if log.IsEmpty then 0 else (List.last log).Term
@@ -138,6 +142,12 @@ let next (bounds: Bounds) (fault: Fault) (state: State) : State seq =
               { set id { n with Log = log } with
                   Led = (if isAlone then put n.Term log state.Led else state.Led) } ]
 
+    let lingerOn id other =
+        let n, m = node id, node other
+
+        [ if fault = ProposesInAnothersTerm && n.Role = Leader && n.Term < m.Term then
+              set id { n with Term = m.Term; Vote = nobody } ]
+
     let receive id term =
         let n, theirs = node id, state.Led[term - 1]
 
@@ -179,9 +189,20 @@ let next (bounds: Bounds) (fault: Fault) (state: State) : State seq =
             elif fault = CountsItsOwnLogBeforeTheSync then l.Log.Length
             else durable l
 
-        let isHeld = isMajority (ids |> List.filter (fun id -> holds id >= index) |> Set.ofList) bounds.Members
+        let holders = ids |> List.filter (fun id -> holds id >= index)
 
-        [ if (at index l.Log).Term = l.Term && isHeld then
+        // Of some majority of replies, the leader's own among them.
+        let isMedian count = 2 * min (if List.contains leader holders then count else count - 1) holders.Length > count
+
+        let isHeld =
+            if fault = CommitsByTheMedianOfReplies then
+                ids |> List.exists (fun count -> 2 * count > bounds.Members && isMedian count)
+            else
+                isMajority (Set.ofList holders) bounds.Members
+
+        let isOfThisTerm = (at index l.Log).Term = l.Term || fault = CommitsAnEntryOfAnOlderTerm
+
+        [ if isOfThisTerm && isHeld then
               { set leader { l with Commit = index } with
                   Told = put l.Term (max state.Told[l.Term - 1] index) state.Told
                   Kept = (if index > state.Kept.Length then prefix index l.Log else state.Kept) } ]
@@ -263,8 +284,9 @@ let next (bounds: Bounds) (fault: Fault) (state: State) : State seq =
                       Sure = l.Commit
                       Asked = 0 }
 
-              { state with
-                  Nodes = state.Nodes |> put id back |> put leader { l with Acked = put id 0 l.Acked } } ]
+              let kept = if fault = CountsWhatALostDiskAcknowledged then l else { l with Acked = put id 0 l.Acked }
+
+              { state with Nodes = state.Nodes |> put id back |> put leader kept } ]
 
     seq {
         for id in present do
@@ -280,6 +302,7 @@ let next (bounds: Bounds) (fault: Fault) (state: State) : State seq =
             for other in ids do
                 yield! vote other id
                 yield! hearTerm id other
+                yield! lingerOn id other
 
             for term in 1 .. bounds.MaxTerm do
                 if not state.Winners[term - 1].IsEmpty then yield! receive id term

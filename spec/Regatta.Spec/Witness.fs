@@ -42,9 +42,9 @@ module Witness =
         else
             let here = place states reply.Revision
             let before, after = states[here - 1], states[here]
-            let _, expected = Table.apply before command
+            let next, expected = Table.apply before command
 
-            if effectsOf before command <> effectsAt after.Revision after then Some(OtherEffects call)
+            if effectsAt next.Revision next <> effectsAt after.Revision after then Some(OtherEffects call)
             elif reply <> expected then Some(WrongAnswer(call, expected))
             else None
 

@@ -19,5 +19,6 @@ let main argv =
               OverlayTests.tests
               RecentTests.tests
               ValidationTests.tests
-              ModelTests.tests ])
+              ModelTests.tests
+              StateGraphTests.tests ])
         argv

@@ -13,7 +13,11 @@ let private faults =
           "forgets-its-vote", ForgetsItsVote
           "votes-without-its-disk", VotesWithoutItsDisk
           "cuts-where-terms-match", CutsWhereTermsMatch
-          "keeps-a-stale-tail-under-a-snapshot", KeepsAStaleTailUnderASnapshot ]
+          "keeps-a-stale-tail-under-a-snapshot", KeepsAStaleTailUnderASnapshot
+          "counts-what-a-lost-disk-acknowledged", CountsWhatALostDiskAcknowledged
+          "proposes-in-anothers-term", ProposesInAnothersTerm
+          "commits-an-entry-of-an-older-term", CommitsAnEntryOfAnOlderTerm
+          "commits-by-the-median-of-replies", CommitsByTheMedianOfReplies ]
 
 let private explore model fault isAsked =
     let bounds =
