@@ -27,25 +27,21 @@ module Sessions =
     let private isAnswered call = (Observation.reply call.Call).IsSome
     let private isWrite call = (Observation.write call.Call).IsSome
 
-    /// What a session knows by the answers before: the greatest revision, and the write and the read that it has it from.
+    /// Against the answers that had come before the call was made: the one with the greatest revision of the latest life, and the greatest own write.
     let private ordered calls =
-        let follow (seen: SessionCall option, own: SessionCall option, broken) later =
-            let gone =
-                match seen with
-                | Some earlier when later.Life.History <> earlier.Life.History || later.Life.Number < earlier.Life.Number ->
-                    [ OtherLife(earlier, later) ]
-                | Some earlier when later.Life.Number > earlier.Life.Number -> []
-                | _ ->
-                    match own, seen with
-                    | Some write, _ when revision write > revision later -> [ OwnWriteMissing(write, later) ]
-                    | _, Some earlier when revision earlier > revision later -> [ WentBack(earlier, later) ]
-                    | _ -> []
+        let answered = calls |> List.filter isAnswered
+        // A later life is more than any revision of an earlier one.
+        let mark call = (call.Life.Number <<< 40) + revision call
+        let seen = Observation.lastBefore mark _.Call.Ended answered
+        let own = Observation.lastBefore mark _.Call.Ended (List.filter isWrite answered)
 
-            let isNewer known = known |> Option.forall (fun known -> known.Life <> later.Life || revision later >= revision known)
-            (if isNewer seen then Some later else seen), (if isWrite later && isNewer own then Some later else own), gone @ broken
-
-        let _, _, broken = calls |> List.filter isAnswered |> List.sortBy _.Call.Began |> List.fold follow (None, None, [])
-        List.rev broken
+        [ for later in List.sortBy _.Call.Began answered do
+              match own later.Call.Began, seen later.Call.Began with
+              | _, Some earlier when later.Life.History <> earlier.Life.History || later.Life.Number < earlier.Life.Number ->
+                  OtherLife(earlier, later)
+              | Some write, _ when write.Life = later.Life && revision write > revision later -> OwnWriteMissing(write, later)
+              | _, Some earlier when earlier.Life = later.Life && revision earlier > revision later -> WentBack(earlier, later)
+              | _ -> () ]
 
     /// Every write that was acknowledged before the answer began, less the bound, is in it: the answer was made later, and its bound counts from then.
     let private bounded calls =
@@ -65,16 +61,10 @@ module Sessions =
               | Some write when revision write > revision read && write.Life = read.Life -> BoundTooLow(read, write.Call)
               | _ -> () ]
 
-    /// What is broken; none in order. `first` and the records are those of one life of the table; calls of its other lives are checked for their order only.
+    /// What is broken; none in order. `first` and the records are those of one life of the table; calls of its other lives are checked for their order only. All writes of that life must be among the calls. A read at
+    /// the site that was asked is a local one; a `Read` is global.
     let check (first: State) (records: (Revision * Effect list) list) (calls: SessionCall list) : Broken list =
-        // Reads of any site see some state, whole; only writes have a place in the leader site's order.
-        let local call =
-            match call.Request with
-            | Request.Read query -> { call with Request = Request.LocalRead query }
-            | Request.Write _
-            | Request.LocalRead _ -> call
-
         let ofThisLife = calls |> List.filter (fun call -> call.Life = first.Incarnation)
-        let prefix = Witness.check first records (ofThisLife |> List.map (_.Call >> local)) |> List.map NotAPrefix
+        let prefix = Witness.check first records (ofThisLife |> List.map _.Call) |> List.map NotAPrefix
         let sessions = calls |> List.groupBy _.Call.Client |> List.collect (snd >> ordered)
         prefix @ sessions @ bounded ofThisLife

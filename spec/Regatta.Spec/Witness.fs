@@ -11,6 +11,8 @@ type Contradiction =
     | Uninvited of Revision
     /// The state of that revision gives another answer.
     | WrongAnswer of Observation * expected: Reply
+    /// The changelog says of this revision what its commands cannot have done, or leaves out the one before.
+    | Misrecorded of Revision
     /// A read of a revision that the table does not have.
     | NoSuchState of Observation
     /// One ended before the other began, and the revisions are the other way round.
@@ -29,8 +31,12 @@ module Witness =
     let private place (states: State array) (revision: Revision) = int (revision - states[0].Revision)
     let private has states revision = let at = place states revision in at >= 0 && at < states.Length
 
-    /// Each state from the first one on.
-    let states first records = List.scan Table.replay first records |> Array.ofList
+    /// Each state from the first one on, as far as the records follow each other.
+    let states (first: State) (records: (Revision * Effect list) list) =
+        let consecutive =
+            records |> Seq.indexed |> Seq.takeWhile (fun (at, (revision, _)) -> revision = first.Revision + int64 at + 1L)
+
+        consecutive |> Seq.map snd |> Seq.scan Table.replay first |> Array.ofSeq
 
     let private answered calls = calls |> List.choose (fun call -> Observation.reply call |> Option.map (fun reply -> call, reply))
     let private isChange call = Observation.write call |> Option.exists Command.mutates
@@ -62,6 +68,11 @@ module Witness =
         | Request.Read query
         | Request.LocalRead query -> look states (call, reply) query
 
+    let private misrecorded (states: State array) (records: (Revision * Effect list) list) =
+        records
+        |> List.filter (fun (revision, effects) -> not (has states revision) || effectsAt revision states[place states revision] <> effects)
+        |> List.map (fst >> Misrecorded)
+
     let private twice (changes: (Observation * Reply) list) =
         changes
         |> List.groupBy (fun (_, reply) -> reply.Revision)
@@ -70,42 +81,92 @@ module Witness =
             | (one, _) :: (other, _) :: _ -> Some(TwoAtOneRevision(one, other))
             | _ -> None)
 
-    /// The revisions that nobody was told of, each with a call of unknown outcome that did just that. Of several the one that began first: it is the least bound by time. So a history in which calls of unknown
-    /// outcome could stand for each other may be refused although another assignment would do; values that are written once leave nothing to choose.
-    let private attribute (states: State array) changes calls =
-        let told = changes |> List.map (fun (_, reply: Reply) -> reply.Revision) |> Set.ofList
-        let candidates = calls |> List.filter (fun call -> isChange call && call.Outcome = Outcome.Unknown) |> List.sortBy _.Began
-        let untold = states[1..] |> Array.filter (fun state -> not (told.Contains state.Revision)) |> List.ofArray
+    /// The values that a command puts, whichever way it goes.
+    let private valuesOf command =
+        let puts =
+            List.choose (function
+                | Op.Put put -> Some put.Value
+                | Op.Delete _
+                | Op.Range _ -> None)
 
-        let assign (open', found, strange) (state: State) =
-            let before = states[place states state.Revision - 1]
+        match command with
+        | Command.Put put -> [ put.Value ]
+        | Command.Txn txn -> puts txn.Success @ puts txn.Failure
+        | Command.Delete _
+        | Command.Dummy -> []
+
+    /// The revisions that nobody was told of, less those that calls of unknown outcome account for: each did just that to the state before, and began before anybody could have seen it.
+    /// Where they can stand for each other they change places until as many revisions as possible have one (Kuhn's matching).
+    let private uninvited (states: State array) (known: (Observation * Reply) list) calls =
+        let told = known |> List.filter (fst >> isChange) |> List.map (fun (_, reply) -> reply.Revision) |> Set.ofList
+
+        let before =
+            Observation.lastBefore snd (fun (call, _) -> call.Ended) (known |> List.map (fun (call, reply) -> call, reply.Revision))
+
+        // Each with the greatest revision that was seen by a call that ended before it began.
+        let candidates =
+            [| for call in calls |> List.filter (fun call -> isChange call && call.Outcome = Outcome.Unknown) |> List.sortBy _.Began ->
+                   Option.get (Observation.write call), before call.Began |> Option.map snd |> Option.defaultValue 0L |]
+
+        // A value says who may have put it.
+        let byValue =
+            candidates
+            |> Seq.indexed
+            |> Seq.collect (fun (place, (command, _)) -> valuesOf command |> Seq.distinct |> Seq.map (fun value -> value, place))
+            |> Seq.groupBy fst
+            |> Seq.map (fun (value, places) -> value, places |> Seq.map snd |> List.ofSeq)
+            |> Map.ofSeq
+
+        let everyone = [ 0 .. candidates.Length - 1 ]
+
+        let suitable (state: State) =
             let effects = effectsAt state.Revision state
+            let previous = states[place states state.Revision - 1]
 
-            match
-                open'
-                |> List.tryFind (fun call -> Observation.write call |> Option.exists (fun command -> effectsOf before command = effects))
-            with
-            | Some call -> List.filter (fun other -> not (obj.ReferenceEquals(other, call))) open', (call, state.Revision) :: found, strange
-            | None -> open', found, Uninvited state.Revision :: strange
+            let asked =
+                match
+                    effects
+                    |> List.tryPick (function
+                        | Effect.Put(_, entry) -> Some entry.Value
+                        | Effect.Delete _ -> None)
+                with
+                | Some value -> Map.tryFind value byValue |> Option.defaultValue []
+                | None -> everyone
 
-        let _, found, strange = List.fold assign (candidates, [], []) untold
-        found, List.rev strange
+            asked
+            |> List.filter (fun place ->
+                let command, seen = candidates[place] in seen < state.Revision && effectsOf previous command = effects)
 
-    let private order calls happened =
-        let ended = calls |> List.map (fun (call, reply: Reply) -> call, reply.Revision)
+        let untold = states[1..] |> Array.filter (fun state -> not (told.Contains state.Revision))
+        let choices = untold |> Array.map suitable
+        let takenBy = Array.create candidates.Length -1
+
+        let rec finds (tried: System.Collections.Generic.HashSet<int>) revision =
+            choices[revision]
+            |> List.exists (fun candidate ->
+                tried.Add candidate
+                && (takenBy[candidate] < 0 || finds tried takenBy[candidate])
+                && (takenBy[candidate] <- revision
+                    true))
+
+        [ for index in 0 .. untold.Length - 1 do
+              if not (finds (System.Collections.Generic.HashSet()) index) then Uninvited untold[index].Revision ]
+
+    let private order (known: (Observation * Reply) list) =
+        let ended = known |> List.map (fun (call, reply) -> call, reply.Revision)
 
         let isLocal call =
             match call.Request with
             | Request.LocalRead _ -> true
             | _ -> false
         // Of a local read nothing is asked but that later calls do not fall behind it.
-        let begun = (ended |> List.filter (fst >> isLocal >> not)) @ happened |> List.sortBy (fun (call, _) -> call.Began)
+        let begun = ended |> List.filter (fst >> isLocal >> not) |> List.sortBy (fun (call, _) -> call.Began)
         let before = Observation.lastBefore snd (fun (call, _) -> call.Ended) ended
 
         begun
         |> List.choose (fun (call, revision) ->
             match before call.Began with
-            | Some(earlier, known) when known > revision || (known = revision && isChange call) -> Some(OutOfOrder(earlier, call))
+            | Some(earlier, seen) when seen > revision || (seen = revision && isChange call) -> Some(OutOfOrder(earlier, call))
             | _ -> None)
 
     /// The contradictions; none, and the history is strictly serializable.
@@ -113,7 +174,10 @@ module Witness =
     let check (first: State) (records: (Revision * Effect list) list) (calls: Observation list) : Contradiction list =
         let states = states first records
         let known = answered calls
-        let changes = known |> List.filter (fst >> isChange)
-        let happened, strange = attribute states changes calls
+        let answersOf = List.choose (answers states) known
 
-        twice changes @ List.choose (answers states) known @ strange @ order known happened
+        twice (List.filter (fst >> isChange) known)
+        @ misrecorded states records
+        @ answersOf
+        @ uninvited states known calls
+        @ order known

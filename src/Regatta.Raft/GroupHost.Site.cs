@@ -67,7 +67,7 @@ public sealed partial class GroupHost : ISiteGroups
 
     private void NeedSnapshot(SnapshotNeed need)
     {
-        // The leader says it with every heartbeat; the first word is enough.
+        // The leader says it with every round; the first word is enough.
         if (_stopping.IsCancellationRequested || !_slots.TryGetValue(need.GroupId, out GroupSlot? slot))
             return;
         // What an installation lacks is on its way: a majority has it, and others are a moment later. If it does not come, the group asks again.

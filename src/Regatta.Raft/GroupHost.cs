@@ -28,6 +28,7 @@ public sealed partial class GroupHost : IGroupHost
     private readonly Task _roomLoop;
     private readonly Task _maintenanceLoop;
     private readonly Task _memoryLoop;
+    private readonly CancellationTokenSource _silent = new();
     private readonly Task _beatLoop;
     private int _disposed;
 
@@ -50,12 +51,12 @@ public sealed partial class GroupHost : IGroupHost
         foreach (long group in setting.Log.Groups().Concat(TableDirectories(directory.TablesPath)).Concat(TableDirectories(directory.GenerationsPath)))
             _onDisk.TryAdd(group, 0);
         _onFailure = setting.FailStop.Token.UnsafeRegister(static host => ((GroupHost)host!).AbortAll(), this);
-        _roomLoop = RunAsync(options.RoomInterval, MeasureRoomAsync);
-        _maintenanceLoop = RunAsync(options.MaintenanceInterval, MaintainAsync);
+        _roomLoop = RunAsync(options.RoomInterval, MeasureRoomAsync, _stopping.Token);
+        _maintenanceLoop = RunAsync(options.MaintenanceInterval, MaintainAsync, _stopping.Token);
         _memory = new MemoryRelief(environment, RunningGroups);
-        _heartbeats = new Heartbeats(setting.Members, RunningGroups, setting.Time);
-        _memoryLoop = RunAsync(options.MemoryInterval, RelieveMemoryAsync);
-        _beatLoop = network is null ? Task.CompletedTask : RunAsync(options.Groups.HeartbeatInterval, BeatAsync);
+        _heartbeats = new Heartbeats(setting.Members, RunningGroups, options.Groups.MaxElectionTimeout, setting.Time);
+        _memoryLoop = RunAsync(options.MemoryInterval, RelieveMemoryAsync, _stopping.Token);
+        _beatLoop = network is null ? Task.CompletedTask : RunAsync(options.Groups.HeartbeatInterval, BeatAsync, _silent.Token);
     }
 
     public ISiteLink Site { get; }
@@ -200,10 +201,13 @@ public sealed partial class GroupHost : IGroupHost
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
         await _stopping.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAll(_roomLoop, _maintenanceLoop, _memoryLoop, _beatLoop).ConfigureAwait(false);
+        await Task.WhenAll(_roomLoop, _maintenanceLoop, _memoryLoop).ConfigureAwait(false);
         await Task.WhenAll(_catchingUp.Values).ConfigureAwait(false);
         await Task.WhenAll(_staging.Values).ConfigureAwait(false);
+        // Until here this node leads, and says so: nobody is to stand meanwhile.
         await HandOverAsync().ConfigureAwait(false);
+        await _silent.CancelAsync().ConfigureAwait(false);
+        await _beatLoop.ConfigureAwait(false);
         ParallelOptions parallel = new() { MaxDegreeOfParallelism = StopParallelism };
         await Parallel.ForEachAsync(_slots, parallel, async (pair, _) => await StopAsync(pair.Value).ConfigureAwait(false)).ConfigureAwait(false);
         if (_network is not null)
@@ -215,6 +219,7 @@ public sealed partial class GroupHost : IGroupHost
         _setting.FailStop.Dispose();
         _fetches.Dispose();
         _stopping.Dispose();
+        _silent.Dispose();
     }
 
     /// <summary>Looks after all groups once, as the timer does.</summary>
@@ -302,19 +307,35 @@ public sealed partial class GroupHost : IGroupHost
             slot.Group?.Current.Abort(cause);
     }
 
-    private async Task RunAsync(TimeSpan period, Func<Task> work)
+    private async Task RunAsync(TimeSpan period, Func<Task> work, CancellationToken ending)
     {
         using PeriodicTimer timer = new(period, _setting.Time);
         try
         {
-            while (await timer.WaitForNextTickAsync(_stopping.Token).ConfigureAwait(false))
-                await Task.Run(work).ConfigureAwait(false);
+            while (await timer.WaitForNextTickAsync(ending).ConfigureAwait(false))
+                await QuietlyAsync(work).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+        catch (OperationCanceledException) when (ending.IsCancellationRequested)
         {
             // The host is closing.
         }
     }
+
+    /// <summary>What fails once must not be over for good: nobody would look after the groups any more.</summary>
+    private async Task QuietlyAsync(Func<Task> work)
+    {
+        try
+        {
+            await Task.Run(work).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            LogWorkFailed(e);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Looking after the groups failed this time")]
+    private partial void LogWorkFailed(Exception cause);
 
     [LoggerMessage(Level = LogLevel.Critical, Message = "The node must stop: {Cause}")]
     private partial void LogFailStop(string cause);

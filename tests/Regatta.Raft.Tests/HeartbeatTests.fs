@@ -22,7 +22,7 @@ let private leading (test: Stage -> (unit -> Task) -> Task<unit>) () =
         use stage = new Stage(directory.Path, 3, untimed)
         do! stage.Wrote(3L, [ [||] ])
         do! stage.Start()
-        Expect.isFalse (stage.Group.Lead(clock.GetTimestamp())) "it does not lead yet"
+        Expect.isFalse (stage.Group.Tend(clock.GetTimestamp())) "it does not lead yet"
         do! stage.Leads()
         let! _ = put stage.Group "key" "value"
         let next = ref (TaskCompletionSource())
@@ -60,7 +60,7 @@ let private leaders =
           <| leading (fun stage _ ->
               task {
                   let now = clock.GetTimestamp()
-                  Expect.isTrue (stage.Group.Lead now) "it leads"
+                  Expect.isTrue (stage.Group.Tend now) "it leads"
                   Expect.isFalse (stage.Group.HeartbeatFor(2L, now).HasValue) "node 2 has just been told"
                   let due = stage.Group.HeartbeatFor(2L, later untimed.HeartbeatInterval)
                   Expect.equal due (Nullable(beatOf stage)) "what node 2 is told"
@@ -78,7 +78,7 @@ let private leaders =
                   while stage.Group.Entries.Last = committed do
                       do! Task.Delay 1
 
-                  Expect.isFalse (stage.Group.Lead(clock.GetTimestamp())) "no heartbeats"
+                  Expect.isFalse (stage.Group.Tend(clock.GetTimestamp())) "no heartbeats"
                   Expect.isFalse writing.IsCompleted "nobody has it"
               })
 
@@ -86,20 +86,81 @@ let private leaders =
           <| leading (fun stage round ->
               task {
                   let began = round ()
-                  Expect.isFalse (stage.Group.Lead(later untimed.ElectionTimeout)) "no heartbeats"
+                  Expect.isFalse (stage.Group.Tend(later untimed.ElectionTimeout)) "no heartbeats"
                   do! soon began
               })
 
-          taskCase "begins a round now and then; if that does not happen, it is silent"
+          taskCase "begins a round now and then"
           <| leading (fun stage round ->
               task {
                   let early = followed stage (0.9 * untimed.RoundInterval)
-                  Expect.isTrue (stage.Group.Lead early) "heartbeats will do"
+                  Expect.isTrue (stage.Group.Tend early) "heartbeats will do"
                   Expect.isFalse (stage.Group.HeartbeatFor(2L, early) = Nullable()) "and are due"
                   let began = round ()
-                  Expect.isTrue (stage.Group.Lead(followed stage untimed.RoundInterval)) "a round, and heartbeats"
+                  Expect.isTrue (stage.Group.Tend(followed stage untimed.RoundInterval)) "a round, and heartbeats"
                   do! soon began
-                  Expect.isFalse (stage.Group.Lead(followed stage (1.6 * untimed.RoundInterval))) "it could not begin the last one"
+              })
+
+          taskCase "is silent when a round that is asked for does not begin: another one may"
+          <| leading (fun stage _ ->
+              task {
+                  let began = TaskCompletionSource()
+
+                  let hangs' _ =
+                      began.TrySetResult() |> ignore
+                      hangs
+
+                  for node in [ 2L; 3L ] do
+                      stage.Plays(node, { willing with Append = hangs' })
+
+                  let lacks = HeartbeatReply(stage.Group.Term, false)
+                  stage.Group.OnHeartbeatReply(2L, beatOf stage, lacks, clock.GetTimestamp())
+                  do! soon began.Task
+                  // That one does not end; this one cannot begin.
+                  stage.Group.OnHeartbeatReply(2L, beatOf stage, lacks, clock.GetTimestamp())
+                  Expect.isTrue (stage.Group.Tend(followed stage (0.9 * untimed.ElectionTimeout))) "for a while heartbeats go on"
+                  Expect.isFalse (stage.Group.Tend(followed stage (1.1 * untimed.ElectionTimeout))) "and not for ever"
+              })
+
+          taskCase "does not tell a node more and more that does not answer"
+          <| leading (fun stage _ ->
+              task {
+                  let answers = Collections.Concurrent.ConcurrentQueue<TaskCompletionSource<ReadOnlyMemory<byte>>>()
+
+                  let peer node =
+                      { new IPeer with
+                          member _.NodeId = node
+                          member _.IsConnected = true
+                          member _.Silence = TimeSpan.Zero
+
+                          member _.CallAsync(_, method, _, _) =
+                              Expect.equal method PeerMethod.Beats "what it is told"
+                              let answer = TaskCompletionSource<ReadOnlyMemory<byte>>()
+                              answers.Enqueue answer
+                              answer.Task }
+
+                  let ahead =
+                      { new TimeProvider() with
+                          member _.GetTimestamp() = followed stage (untimed.ElectionTimeout / 2.)
+                          member _.TimestampFrequency = clock.TimestampFrequency }
+
+                  let beats = Heartbeats(SiteMembers(1L, [ 1L; 2L ], peer), (fun () -> [ stage.Group ]), TimeSpan.FromMinutes 1., ahead)
+
+                  for _ in 1..5 do
+                      beats.Beat()
+
+                  Expect.equal answers.Count 3 "unanswered"
+
+                  match answers.TryDequeue() with
+                  | true, first -> first.SetResult(HeartbeatReply.Encode [ HeartbeatReply(stage.Group.Term, true) ] |> ReadOnlyMemory)
+                  | _ -> failtest "it was not told"
+
+                  let again () =
+                      beats.Beat()
+                      answers.Count = 3
+
+                  while not (again ()) do
+                      do! Task.Delay 1
               })
 
           taskCase "is followed, as of when it sent them, by those who answer heartbeats"
@@ -133,7 +194,7 @@ let private leaders =
               task {
                   let before = beatOf stage
                   let! _ = stage.Append(2L, before.Term + 1L, (before.Last, before.Term), before.Commit, [])
-                  Expect.isFalse (stage.Group.Lead(clock.GetTimestamp())) "it does not lead"
+                  Expect.isFalse (stage.Group.Tend(clock.GetTimestamp())) "it does not lead"
                   Expect.isFalse (stage.Group.HeartbeatFor(3L, later untimed.HeartbeatInterval).HasValue) "and says nothing of the kind"
               }) ]
 
@@ -226,6 +287,8 @@ let private members =
                   Expect.equal replies[0] (HeartbeatReply()) "the one that is stuck"
                   Expect.equal replies[1] (HeartbeatReply(free.Term, true)) "the other"
                   Expect.isFalse waiting.IsCompleted "still"
+                  let! again = soonResult (stuck.Endpoint.OnBeatAsync(leader, beats[0], CancellationToken.None).AsTask())
+                  Expect.equal again (HeartbeatReply()) "the next one does not wait behind it"
               } ]
 
 let private refuses name (decode: byte array -> unit) (message: byte array) =

@@ -75,7 +75,9 @@ type SiteNode(id: int64, ids: int64 list, disk: NodeDisk, wires: Wires, options:
 
     let groups = ConcurrentDictionary<int64, TableGroup>()
 
-    let heartbeats = Heartbeats(members, (fun () -> groups.Values :> seq<TableGroup>), TimeProvider.System)
+    let heartbeats =
+        Heartbeats(members, (fun () -> groups.Values :> seq<TableGroup>), options.MaxElectionTimeout, TimeProvider.System)
+
     let beating = new CancellationTokenSource()
 
     let beat () =

@@ -42,7 +42,8 @@ internal sealed class CommitCensus(ServedTables tables, NeighbourProbe neighbour
             if (_led is not null && time.GetElapsedTime(_ledFrom) < Shared)
                 return _led;
             _ledFrom = time.GetTimestamp();
-            return _led = LookAsync();
+            // Elsewhere: with many tables it takes a while, and others want the lock.
+            return _led = Task.Run(LookAsync);
         }
     }
 

@@ -18,6 +18,7 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
     private readonly GroupOptions _options;
     private readonly ILogger _logger;
     private volatile int _campaigns;
+    private long _wantedAt;
 
     [SetsRequiredMembers]
     public ConsensusGroup(GroupLog log, long groupId, GroupSetting setting, ILogger logger)
@@ -115,8 +116,10 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
     /// <summary>The leader begins a round at once, or as soon as the one that runs is over, instead of with the next heartbeat. Nothing on others.</summary>
     public void ForceRound()
     {
-        if (Leader is { IsRemote: false })
-            _ = ForceRoundAsync();
+        if (Leader is not { IsRemote: false })
+            return;
+        WantRound();
+        _ = ForceRoundAsync();
     }
 
     /// <summary>
@@ -124,19 +127,21 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
     /// they tell others that there is a leader, and nothing to DotNext.
     /// </summary>
     /// <param name="now">A time stamp.</param>
-    /// <returns>Heartbeats will do: this node leads, and its rounds come to an end. If they did not, heartbeats would only hide that another node had better lead.</returns>
+    /// <returns>Heartbeats will do: this node leads, and a round that was asked for begins. If it did not, they would only hide that another node had better lead.</returns>
     /// <exception cref="System.Diagnostics.UnreachableException">The group is broken and must be made anew.</exception>
-    public bool Lead(long now)
+    public bool Tend(long now)
     {
         long? led = LedAt();
         if (!Leads && Leader is not { IsRemote: false })
             return false;
-        TimeSpan sinceRound = _time.GetElapsedTime(_members.Max(static member => member.AskedAt), now);
+        long round = LastRound;
+        long wanted = Volatile.Read(ref _wantedAt);
+        bool isStuck = wanted > round && _time.GetElapsedTime(wanted, now) >= _options.ElectionTimeout;
         bool isFollowed = led is { } moment && _time.GetElapsedTime(moment, now) < _options.ElectionTimeout;
         bool isQuiet = isFollowed && _entries.Commit == _entries.Last;
-        if (!isQuiet || sinceRound >= _options.RoundInterval)
+        if (!isQuiet || _time.GetElapsedTime(round, now) >= _options.RoundInterval)
             ForceRound();
-        return isQuiet && sinceRound < 1.5 * _options.RoundInterval;
+        return isQuiet && !isStuck;
     }
 
     /// <summary>Whether a heartbeat is to tell that node that this one leads: nothing else has done so lately.</summary>
@@ -158,7 +163,11 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
     /// in which a round begins may look at the old side of a valve that has just been switched, and is let through at once. What is let through without waiting is asked again.
     /// </summary>
     /// <exception cref="NotLeaderException">This node does not lead, or does not any more.</exception>
-    public ValueTask ConfirmLeadershipAsync(CancellationToken token) => WaitForOneAsync(() => ForceReplicationAsync(token));
+    public ValueTask ConfirmLeadershipAsync(CancellationToken token) => WaitForOneAsync(() =>
+    {
+        WantRound();
+        return ForceReplicationAsync(token);
+    });
 
     /// <summary>
     /// A moment at which this node was certainly the leader, known from the rounds that there were anyway: a majority has answered, in its term, what was sent then or later. None of those could have helped another
@@ -199,6 +208,16 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
     {
         if (isAsked || LastHeardOfLeader(this).Elapsed >= _options.ElectionTimeout)
             LastHeardOfLeader(this) = default;
+    }
+
+    /// <summary>When DotNext last began one, as a time stamp; 0: never.</summary>
+    private long LastRound => _members.Max(static member => member.AskedAt);
+
+    /// <summary>From now on one is due, if none was before.</summary>
+    private void WantRound()
+    {
+        if (Volatile.Read(ref _wantedAt) <= LastRound)
+            Volatile.Write(ref _wantedAt, _time.GetTimestamp());
     }
 
     private GroupMember MemberOn(long node) => Array.Find(_members, member => member.NodeId == node)
@@ -264,7 +283,7 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
 
     private sealed class Configuration(GroupOptions options, bool standsFirst) : IClusterMemberConfiguration
     {
-        /// <summary>In parts of the lower bound of the time-out. DotNext begins a round by itself only when the host is late; what keeps the others from standing are the <see cref="Heartbeats"/>.</summary>
+        /// <summary>In parts of the lower bound of the time-out; above 1, which DotNext does not mean it to be, and does not mind. DotNext begins a round by itself only when the host is late; what keeps the others from standing are the <see cref="Heartbeats"/>.</summary>
         public double HeartbeatThreshold { get; } = 1.25 * options.RoundInterval / Lower(options, standsFirst);
 
         public ElectionTimeout ElectionTimeout { get; } = new()

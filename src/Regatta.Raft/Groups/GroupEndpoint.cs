@@ -16,6 +16,8 @@ internal sealed class GroupEndpoint(
     Func<CancellationToken, ValueTask<BarrierOutcome>> barrier,
     Action<long, long> needSnapshot)
 {
+    private int _isBeaten;
+
     /// <exception cref="InvalidDataException">The request is malformed.</exception>
     /// <exception cref="NotSupportedException">A group does not serve that method.</exception>
     public async ValueTask<ReadOnlyMemory<byte>> HandleAsync(long from, PeerMethod method, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
@@ -46,9 +48,20 @@ internal sealed class GroupEndpoint(
         }
     }
 
-    /// <summary>One of a leader's <see cref="Heartbeats"/>.</summary>
-    public async ValueTask<HeartbeatReply> OnBeatAsync(long from, Heartbeat beat, CancellationToken cancellationToken) =>
-        HeartbeatReply.Of(await consensus.OnAppendAsync(from, beat.ToRequest(), cancellationToken).ConfigureAwait(false));
+    /// <summary>One of a leader's <see cref="Heartbeats"/>. A group that is still at work on the one before says nothing.</summary>
+    public async ValueTask<HeartbeatReply> OnBeatAsync(long from, Heartbeat beat, CancellationToken cancellationToken)
+    {
+        if (Interlocked.Exchange(ref _isBeaten, 1) != 0)
+            return default;
+        try
+        {
+            return HeartbeatReply.Of(await consensus.OnAppendAsync(from, beat.ToRequest(), cancellationToken).ConfigureAwait(false));
+        }
+        finally
+        {
+            Volatile.Write(ref _isBeaten, 0);
+        }
+    }
 
     /// <summary>Answers with what was applied here when this node was confirmed to lead, and in which term it does.</summary>
     private async ValueTask<byte[]> ReadIndexAsync(CancellationToken cancellationToken)
@@ -67,7 +80,7 @@ internal sealed class GroupEndpoint(
     }
 
     /// <summary>
-    /// The entries that this node needs are gone at the leader. It says so with every heartbeat until this node has the state, which it fetches by itself; until then
+    /// The entries that this node needs are gone at the leader. It says so with every round until this node has the state, which it fetches by itself; until then
     /// its log does not move, but it knows that there is a leader.
     /// </summary>
     private async ValueTask<AppendReply> OnSnapshotAsync(long from, SnapshotNotice notice, CancellationToken cancellationToken)

@@ -30,7 +30,7 @@ public sealed record GroupOptions
     /// <summary>How often a leader says that it lives. Below half of <see cref="ElectionTimeout"/>.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>How often a leader that has nothing to send does all the same what it does with entries: should it be unable to, another one leads soon after. Heartbeats in between are cheaper.</summary>
+    /// <summary>How often a leader that has nothing to send does all the same what it does with entries: should it be unable to, it falls silent an election time-out later. Heartbeats in between are cheaper.</summary>
     public TimeSpan RoundInterval => 5 * ElectionTimeout;
 
     /// <summary>Time that a question for a vote may take.</summary>

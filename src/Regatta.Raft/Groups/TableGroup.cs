@@ -161,11 +161,11 @@ internal sealed partial class TableGroup : ITableGroup
     /// <summary>If this node leads, sees to it that it does not take for granted what heartbeats cannot tell.</summary>
     /// <param name="now">A time stamp.</param>
     /// <returns>Whether heartbeats may tell the other nodes that this one leads.</returns>
-    public bool Lead(long now)
+    public bool Tend(long now)
     {
         try
         {
-            return _consensus.Lead(now);
+            return _consensus.Tend(now);
         }
         catch (UnreachableException)
         {

@@ -23,10 +23,10 @@ internal sealed partial class GroupMember
     /// <summary>When DotNext last began a round with the member, as a time stamp; 0: never.</summary>
     public long AskedAt => Volatile.Read(ref _askedAt);
 
-    /// <summary>Nothing has told the member lately that this node leads, and nothing is on its way that will.</summary>
+    /// <summary>Nothing has just told the member that this node leads, and nothing is on its way that will. Whoever is passed over once waits until the next time, hence the short while.</summary>
     /// <param name="now">A time stamp.</param>
     public bool IsDue(long now) =>
-        Volatile.Read(ref _underWay) == 0 && context.Time.GetElapsedTime(Volatile.Read(ref _toldAt), now) >= context.Options.HeartbeatInterval / 2;
+        Volatile.Read(ref _underWay) == 0 && context.Time.GetElapsedTime(Volatile.Read(ref _toldAt), now) >= context.Options.HeartbeatInterval / 8;
 
     /// <summary>
     /// A member that lacks the entry before the first is sent what it lacks at once, as part of the same round. DotNext would do so in the next round; but a refusal is neither an
@@ -46,7 +46,7 @@ internal sealed partial class GroupMember
         if (answer.IsRefused(term))
             answer = await StepBackAsync(term, prevLogIndex, prevLogIndex + entries.Count, commitIndex, answer, token).ConfigureAwait(false);
         AppendReply reply = answer.Reply;
-        // DotNext begins a round when somebody writes or a heartbeat is due: a member that lags would get one batch, or one step back, per heartbeat.
+        // DotNext begins a round when somebody writes or one is due: a member that lags would get one batch, or one step back, per heartbeat.
         if (reply.Term <= term && (isShort || reply.Result == HeartbeatResult.Rejected))
             context.Lags();
         ReplicationStatus status = new() { Result = Counted(reply.Result, isShort, answer.LastTerm == term), LastIndex = reply.LastIndex };
@@ -102,9 +102,9 @@ internal sealed partial class GroupMember
     private async Task<ReadOnlyMemory<byte>> TellAsync(IPeer other, PeerMethod method, byte[] request, CancellationToken token)
     {
         Volatile.Write(ref _toldAt, context.Time.GetTimestamp());
-        Interlocked.Increment(ref _underWay);
         // Messages of a leadership that ends and of the next one may overlap.
         AppendDeadline deadline = Interlocked.Exchange(ref _deadline, null) ?? new AppendDeadline(other, context.Options, context.Time);
+        Interlocked.Increment(ref _underWay);
         try
         {
             return await CallAsync(other, method, request, deadline.Begin(token), token).ConfigureAwait(false);

@@ -11,17 +11,18 @@ internal sealed class Heartbeats
     private readonly TimeProvider _time;
 
     /// <param name="groups">All of this node.</param>
-    public Heartbeats(SiteMembers members, Func<IEnumerable<TableGroup>> groups, TimeProvider time)
+    /// <param name="timeout">After which an answer is not waited for any longer.</param>
+    public Heartbeats(SiteMembers members, Func<IEnumerable<TableGroup>> groups, TimeSpan timeout, TimeProvider time)
     {
         (_groups, _time) = (groups, time);
-        _couriers = members.IsAlone ? [] : [.. members.Ids.Select(members.Peer).OfType<IPeer>().Select(static peer => new Courier(peer))];
+        _couriers = members.IsAlone ? [] : [.. members.Ids.Select(members.Peer).OfType<IPeer>().Select(peer => new Courier(peer, timeout, time))];
     }
 
     /// <summary>It is time again; answers are taken in as they come.</summary>
     public void Beat()
     {
         long now = _time.GetTimestamp();
-        TableGroup[] led = [.. _groups().Where(group => group.Lead(now))];
+        TableGroup[] led = [.. _groups().Where(group => group.Tend(now))];
         foreach (Courier courier in _couriers)
             courier.Beat(led, now);
     }
@@ -57,7 +58,7 @@ internal sealed class Heartbeats
     }
 
     /// <summary>What is on its way to one node.</summary>
-    private sealed class Courier(IPeer peer)
+    private sealed class Courier(IPeer peer, TimeSpan timeout, TimeProvider time)
     {
         /// <summary>A node that stands still is not told again and again; it finds what was sent when it goes on.</summary>
         private const int MostUnanswered = 3;
@@ -82,15 +83,15 @@ internal sealed class Heartbeats
         private async Task DeliverAsync(List<(TableGroup Group, Heartbeat Beat)> beats, long sentAt)
         {
             Interlocked.Increment(ref _unanswered);
+            using CancellationTokenSource deadline = new(timeout, time);
             try
             {
-                // The connection is given up when nothing is heard any more, and the call with it.
-                ReadOnlyMemory<byte> answer = await peer.CallAsync(0, PeerMethod.Beats, Heartbeat.Encode(beats.Select(static one => one.Beat)), CancellationToken.None).ConfigureAwait(false);
+                ReadOnlyMemory<byte> answer = await peer.CallAsync(0, PeerMethod.Beats, Heartbeat.Encode(beats.Select(static one => one.Beat)), deadline.Token).ConfigureAwait(false);
                 HeartbeatReply[] replies = HeartbeatReply.Decode(answer, beats.Count);
                 for (int i = 0; i < replies.Length; i++)
                     beats[i].Group.OnHeartbeatReply(peer.NodeId, beats[i].Beat, replies[i], sentAt);
             }
-            catch (Exception e) when (e is PeerUnavailableException or PeerCallException or InvalidDataException)
+            catch (Exception e) when (e is PeerUnavailableException or PeerCallException or OperationCanceledException or InvalidDataException)
             {
                 // The groups' own rounds find out.
             }
