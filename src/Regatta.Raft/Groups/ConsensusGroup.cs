@@ -139,7 +139,8 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
         bool isStuck = wanted > round && _time.GetElapsedTime(wanted, now) >= _options.ElectionTimeout;
         bool isFollowed = led is { } moment && _time.GetElapsedTime(moment, now) < _options.ElectionTimeout;
         bool isQuiet = isFollowed && _entries.Commit == _entries.Last;
-        if (!isQuiet || _time.GetElapsedTime(round, now) >= _options.RoundInterval)
+        // Asked for once more: DotNext may miss a call that comes while a round begins.
+        if (!isQuiet || wanted > round || _time.GetElapsedTime(round, now) >= _options.RoundInterval)
             ForceRound();
         return isQuiet && !isStuck;
     }
