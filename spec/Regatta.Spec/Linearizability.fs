@@ -60,7 +60,7 @@ module Linearizability =
                 while low < ended && closed[low] do
                     low <- low + 1
 
-        /// The first without effect, how those behind it stand up to the last with effect, and how the open ones do.
+        /// How the open ones stand, the first ended one without effect, and how those behind it stand up to the last with effect.
         member _.Words(limit: int) =
             let bits (flags: bool array) from upTo =
                 [| for start in from..64..upTo ->
@@ -71,7 +71,9 @@ module Linearizability =
 
                        word |]
 
-            Array.concat [ [| uint64 low |]; bits closed low (min limit ended - 1); bits pending 0 (open' - 1) ]
+            let behind = bits closed low (min limit ended - 1)
+            let last = behind |> Array.tryFindIndexBack ((<>) 0UL) |> Option.defaultValue -1
+            Array.concat [ bits pending 0 (open' - 1); [| uint64 low |]; Array.truncate (last + 1) behind ]
 
     /// Values by number; 0 is "no such key".
     let private number () =
@@ -104,7 +106,12 @@ module Linearizability =
                 | Some value -> found.Contains value
                 | None -> true)
 
-        let pending = accesses |> List.filter (fun access -> access.Ended.IsNone && matters access) |> Array.ofList
+        let pending =
+            accesses
+            |> List.filter (fun access -> access.Ended.IsNone && matters access)
+            |> List.sortBy (fun access -> access.Left, access.Began)
+            |> Array.ofList
+
         let all = Array.append ended pending
 
         let finds =
@@ -133,6 +140,12 @@ module Linearizability =
 
             earliest, index
 
+        /// An open call that would change nothing is left for later, and of equal ones the first goes first.
+        let isIdle index value =
+            index >= ended.Length
+            && (Array.forall ((=) value) leaves[index]
+                || (index > ended.Length && leaves[index] = leaves[index - 1] && not (effects.Has(index - 1))))
+
         /// The next call to try, from this one on, and the value that it leaves.
         let rec next value (earliest, limit) index choice =
             if index >= all.Length then
@@ -141,7 +154,7 @@ module Linearizability =
                 next value (earliest, limit) effects.Low 0
             elif index >= limit && index < ended.Length then
                 next value (earliest, limit) ended.Length 0
-            elif effects.Has index || began[index] > earliest || (finds[index] >= 0 && finds[index] <> value) then
+            elif effects.Has index || isIdle index value || began[index] > earliest || (finds[index] >= 0 && finds[index] <> value) then
                 next value (earliest, limit) (index + 1) 0
             elif leaves[index].Length = 0 && choice = 0 then
                 ValueSome(struct (index, choice, value))
@@ -174,14 +187,14 @@ module Linearizability =
 
         go (number first) 0 0
 
-    let private hasKey (range: KeyRange) keys = keys |> List.filter (fun key -> KeyRange.contains range key)
+    let private hasKey (range: KeyRange) keys =
+        if KeyRange.isSingle range then [ range.Key ] else keys |> List.filter (KeyRange.contains range)
 
     /// What a range found of each key; nothing where it may have been cut short.
     let private foundBy keys (op: RangeOp) (answer: RangeAnswer) =
         let isWhole = op.Projection = Projection.Full && not answer.More
-
-        [ for key in hasKey op.Range keys do
-              if isWhole then key, answer.Kvs |> List.tryFind (fun kv -> kv.Key = key) |> Option.map _.Entry.Value ]
+        let values = Map.ofList [ for kv in answer.Kvs -> kv.Key, kv.Entry.Value ]
+        [ if isWhole then for key in hasKey op.Range keys -> key, Map.tryFind key values ]
 
     /// What the operations of a branch did with each key: what the first one found that says so, before anything was written; what the last one left.
     let private branch keys (ops: (Op * Response option) list) =
@@ -208,7 +221,8 @@ module Linearizability =
         match response with
         | Some(Response.Txn(succeeded, responses)) ->
             let ops = if succeeded then txn.Success else txn.Failure
-            [ branch keys (List.zip ops (List.map Some responses)) ]
+            // Whether there are as many answers as operations is for the other checker to say.
+            [ branch keys (Seq.zip ops (Seq.map Some responses) |> List.ofSeq) ]
         | _ -> [ for ops in [ txn.Success; txn.Failure ] -> branch keys [ for op in ops -> op, None ] ]
 
     let private waysOf keys request response =
@@ -266,7 +280,16 @@ module Linearizability =
             | Request.Write Command.Dummy
             | Request.LocalRead _ -> []
 
-        let keys = List.distinct (List.collect keysOf calls @ [ for key, _ in Map.toList first.Entries -> key ])
+        let rec keysIn response =
+            match response with
+            | Response.Range answer -> answer.Kvs |> List.map _.Key
+            | Response.Delete(_, previous) -> previous |> List.map _.Key
+            | Response.Put previous -> previous |> Option.map _.Key |> Option.toList
+            | Response.Txn(_, responses) -> List.collect keysIn responses
+            | Response.Dummy -> []
+
+        let answered = calls |> List.choose Observation.reply |> List.collect (_.Response >> keysIn)
+        let keys = List.distinct (List.collect keysOf calls @ answered @ [ for key, _ in Map.toList first.Entries -> key ])
 
         [ for KeyValue(key, accesses) in accesses keys calls do
               let value = Map.tryFind key first.Entries |> Option.map _.Value

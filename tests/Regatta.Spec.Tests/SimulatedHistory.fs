@@ -105,8 +105,21 @@ let run (keys: int) (clients: int) (calls: int) (seed: int) =
 
         step (random.Next clients)
 
-    // A session goes from site to site: it writes, and reads wherever it is what has come there, never less than it knows.
+    /// By a client: the greatest revision of its writes that ended before a moment; moments only grow.
+    let written number =
+        let own =
+            [ for call in told do
+                  match call.Request, Observation.reply call with
+                  | Request.Write command, Some reply when call.Client = number && Command.mutates command -> call, reply.Revision
+                  | _ -> () ]
+
+        let last = Observation.lastBefore snd (fun (call, _) -> call.Ended) own
+        fun moment -> last moment |> Option.map snd |> Option.defaultValue 0L
+
+    // A client goes from site to site: it reads what has come there, never less than it knows by its reads and writes. In the end the table is made anew.
     let session number =
+        let own = written number
+
         [ let mutable known = 0L
           let mutable moment = int64 number
 
@@ -115,6 +128,7 @@ let run (keys: int) (clients: int) (calls: int) (seed: int) =
               let ended = began + 1L + int64 (random.Next 10)
               moment <- ended + 1L + int64 (random.Next 100)
               let newest = committed.FindLastIndex(fun time -> time <= began)
+              known <- max known (own began)
               let shown = max (int known) (newest - random.Next 4)
 
               if shown <= newest then
@@ -124,13 +138,23 @@ let run (keys: int) (clients: int) (calls: int) (seed: int) =
                   let stale = if shown = newest then 0L else ended - committed[shown + 1]
 
                   { Call =
-                      { Client = 1000 + number
+                      { Client = number
                         Request = Request.LocalRead query
                         Began = began
                         Ended = ended
                         Outcome = Outcome.Answered(Table.query states[shown] query) }
                     Life = empty.Incarnation
-                    Staleness = if chance random 80 then Some(stale + int64 (random.Next 5)) else None } ]
+                    Staleness = if chance random 80 then Some(stale + int64 (random.Next 5)) else None }
+
+          for later in 1L .. 3L do
+              { Call =
+                  { Client = number
+                    Request = Request.LocalRead(Query.Range(rangeOp KeyRange.all, RevisionFilter.None))
+                    Began = now + 10L * later
+                    Ended = now + 10L * later + 1L
+                    Outcome = Outcome.Answered { Revision = later; Response = Response.Range { Kvs = []; More = false; Count = 0L } } }
+                Life = { empty.Incarnation with Number = empty.Incarnation.Number + 1L }
+                Staleness = None } ]
 
     let writes =
         [ for call in told do
@@ -140,4 +164,4 @@ let run (keys: int) (clients: int) (calls: int) (seed: int) =
 
     { Records = [ for state in Seq.skip 1 states -> state.Revision, state.Changelog.Records[state.Revision] ]
       Calls = List.ofSeq told
-      Sessions = writes @ List.collect session [ 1..3 ] }
+      Sessions = writes @ List.collect session [ 0 .. min 2 (clients - 1) ] }
