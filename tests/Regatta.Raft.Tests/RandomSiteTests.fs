@@ -14,9 +14,14 @@ open Regatta.Raft.Tests.Weather
 open Regatta.Raft.Tests.Evidence
 open Regatta.Raft.Tests.Watching
 open Regatta.Raft.Tests.Workload
+open Regatta.Raft.Tests.Historians
 open Regatta.Raft.Tests.Troubles
 
 let private groups = [ 7L; 8L; 9L ]
+
+/// Of which whole histories are checked.
+let private historic = 10L
+let private all = groups @ [ historic ]
 
 /// Impatient: what is lost is given up soon, and tables are flushed and cut whenever somebody looks.
 let private options (random: Random) =
@@ -59,7 +64,7 @@ let private atLeast (site: Site) (id: int64) (group: int64) (reached: TableGroup
 
 let private closing (site: Site) (evidence: Evidence) (workload: Workload) =
     task {
-        for group in groups do
+        for group in all do
             let! leader = site.Leader(group, site.Ids)
             let! leading = atLeast site leader group (fun _ -> true)
             do! confirmed leading
@@ -68,7 +73,7 @@ let private closing (site: Site) (evidence: Evidence) (workload: Workload) =
             for id in site.Ids do
                 let! found = atLeast site id group (fun found -> found.Reader.Revision >= revision)
                 evidence.Log(id, group, LogPicture.read found.Entries)
-                workload.Compare(id, group, found.Reader)
+                if group <> historic then workload.Compare(id, group, found.Reader)
     }
 
 let private run (nodes: int) (steps: int) (seed: int) =
@@ -84,15 +89,21 @@ let private run (nodes: int) (steps: int) (seed: int) =
               Applied = (fun node group state -> evidence.Applied(node, group, state))
               NeedsSnapshot = (fun node need -> snapshots node need) }
 
-        use site = new Site(directory.Path, nodes, groups, options (Random seed), watch)
+        use site = new Site(directory.Path, nodes, all, options (Random seed), watch)
         logOf <- fun node group -> site.TryNode node |> Option.bind _.TryGroup(group) |> Option.map _.Entries
-        let troubles = Troubles(site, weather, groups, seed)
+        let troubles = Troubles(site, weather, all, seed)
         snapshots <- fun node need -> troubles.NeedsSnapshot(node, need)
         site.Wires.Carrier <- Some weather
         do! site.Start()
         let workload = Workload(site, groups, evidence, seed)
         use stop = new CancellationTokenSource()
-        let clients = [| for number in 1..6 -> workload.Client(number, stop.Token) :> Task |]
+        let historians = Historians(site, historic, seed)
+
+        let clients =
+            [| for number in 1..6 -> workload.Client(number, stop.Token) :> Task
+               for number in 1..4 -> historians.Client(number, stop.Token) :> Task |]
+
+        let mutable calls = 0
 
         try
             try
@@ -101,6 +112,7 @@ let private run (nodes: int) (steps: int) (seed: int) =
                 do! soon (Task.WhenAll clients)
                 do! soon (troubles.End())
                 do! soon (closing site evidence workload)
+                calls <- historians.Check((site.Node site.Ids.Head).Group(historic).Reader, evidence)
             with e ->
                 evidence.Violated $"it did not come to an end: {e}"
         finally
@@ -112,7 +124,7 @@ let private run (nodes: int) (steps: int) (seed: int) =
             let seen, told = evidence.Figures, workload.Counts
 
             printfn
-                "%d nodes, seed %d: %d elections, %d messages, %d snapshots; %d entries, %d committed, %d states applied; %d writes acknowledged, %d refused, %d unknown, %d reads, %d moments of leading"
+                "%d nodes, seed %d: %d elections, %d messages, %d snapshots; %d entries, %d committed, %d states applied; %d writes acknowledged, %d refused, %d unknown, %d reads, %d moments of leading, a history of %d calls"
                 nodes
                 seed
                 seen.Elections
@@ -126,6 +138,7 @@ let private run (nodes: int) (steps: int) (seed: int) =
                 told.Unknown
                 told.Reads
                 told.Moments
+                calls
         | violations ->
             failtestf
                 "%d nodes, seed %d (repeat: REGATTA_TEST_SEED=%d), after %s: %s"

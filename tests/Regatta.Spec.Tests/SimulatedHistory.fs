@@ -14,36 +14,6 @@ type Simulated =
 let private chance (random: Random) percent = random.Next 100 < percent
 let private single key = KeyRange.single (b key)
 
-/// Values are written once each, so that a value says who wrote it.
-let private request (random: Random) keys number =
-    let key () = $"k{random.Next keys:D4}"
-    let value part = $"v{number}-{part}"
-    let flag () = chance random 50
-
-    match random.Next 100 with
-    | chosen when chosen < 40 -> Request.Write(Command.Put { putOp (key ()) (value 0) with PrevKv = flag () })
-    | chosen when chosen < 50 -> Request.Write(Command.Delete { Range = single (key ()); PrevKv = flag (); Count = flag () })
-    | chosen when chosen < 52 ->
-        let first = key ()
-        Request.Write(Command.Delete { Range = KeyRange.between (b first) (b (first + "~")); PrevKv = true; Count = true })
-    | chosen when chosen < 65 ->
-        let compared = compareKey (key ()) Relation.Greater (Operand.Version 0L)
-        let one, other = key (), key ()
-        let success = [ Op.Put { putOp one (value 0) with PrevKv = flag () }; opGet other; opPut other (value 1) ]
-
-        Request.Write(
-            Command.Txn
-                { Compares = [ compared ]
-                  Success = success
-                  Failure = [ opGet one; opPut other (value 2) ] }
-        )
-    | chosen when chosen < 80 -> Request.Read(Query.Range(rangeOp (single (key ())), RevisionFilter.None))
-    | chosen when chosen < 85 ->
-        let first = random.Next keys
-        Request.Read(Query.Range(rangeOp (KeyRange.between (b $"k{first:D4}") (b $"k{first + 5:D4}")), RevisionFilter.None))
-    | chosen when chosen < 90 -> Request.Read(Query.Txn { Compares = []; Success = [ opGet (key ()); opGet (key ()) ]; Failure = [] })
-    | _ -> Request.LocalRead(Query.Range(rangeOp (single (key ())), RevisionFilter.None))
-
 [<RequireQualifiedAccess>]
 type private Phase =
     | Idle
@@ -84,7 +54,7 @@ let run (keys: int) (clients: int) (calls: int) (seed: int) =
         match phases[client] with
         | Phase.Idle when asked < calls ->
             asked <- asked + 1
-            phases[client] <- Phase.Asked(request random keys asked, now)
+            phases[client] <- Phase.Asked(Requests.draw random keys asked, now)
         | Phase.Idle -> ()
         | Phase.Asked(Request.Write command as request, began) when chance random 3 ->
             // The client has given up, and its call is on its way, or lost.

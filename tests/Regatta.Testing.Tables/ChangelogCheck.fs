@@ -61,6 +61,23 @@ let private effects (written: Dictionary<Bytes, int64>) logged =
 
     record, record.Changes |> Seq.mapi effect |> List.ofSeq
 
+/// What a table says that it did at each revision, from the first one on.
+let records (reader: Core.ITableReader) =
+    let changes = reader.OpenChanges(1L, true)
+    let written = Dictionary<Bytes, int64>()
+
+    let next () =
+        match changes.Read(1 <<< 20) with
+        | :? Core.ChangelogRead.Records as read ->
+            Some([ for change in read.Items -> struct (change.Revision, change.Part, change.Record.ToArray()) ], ())
+        | :? Core.ChangelogRead.CaughtUp -> None
+        | other -> failtestf "the changelog says %A" other
+
+    List.unfold next ()
+    |> List.concat
+    |> byRevision
+    |> List.map (fun logged -> logged.Revision, snd (effects written logged))
+
 /// The log's effects, applied as commands to an empty table, lead to the same data by the same chain.
 let private replayed (commands: Core.TableCommand list) =
     let writer = Core.EntryWriter()
