@@ -85,10 +85,12 @@ public sealed partial class GroupHost : IGroupHost
         FailStop failStop = new();
         StorageEnvironment? environment = null;
         GroupHost? host = null;
+        GroupTrace? trace = null;
         try
         {
             environment = new StorageEnvironment(options.Storage, time);
-            RaftLogStore log = await Task.Run(() => RaftLogStore.Open(dir.LogPath, options.Log, failStop), CancellationToken.None).ConfigureAwait(false);
+            trace = options.TracePath is { } path ? GroupTrace.Open(path, dir.Identity.NodeId, options.Site?.Members.Count ?? 1) : null;
+            RaftLogStore log = await Task.Run(() => RaftLogStore.Open(dir.LogPath, options.Log, failStop, beforeWrite: null, trace), CancellationToken.None).ConfigureAwait(false);
             DiskRoom room = new(options.LowWaterBytes, () => FreeSpace.BytesAvailable(dir.Root));
             room.Measure();
             SiteNetwork? network = options.Site is { Members.Count: > 1 } site ? new SiteNetwork(dir, site, options.Progress, loggers, time) : null;
@@ -107,6 +109,7 @@ public sealed partial class GroupHost : IGroupHost
                 throw;
             }
 
+            trace?.Dispose();
             environment?.Dispose();
             failStop.Dispose();
             throw;
@@ -215,6 +218,7 @@ public sealed partial class GroupHost : IGroupHost
         await _source.DisposeAsync().ConfigureAwait(false);
         await _onFailure.DisposeAsync().ConfigureAwait(false);
         _setting.Log.Dispose();
+        _setting.Log.Trace?.Dispose();
         _environment.Dispose();
         _setting.FailStop.Dispose();
         _fetches.Dispose();

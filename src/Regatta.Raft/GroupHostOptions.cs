@@ -19,6 +19,9 @@ public sealed record GroupHostOptions
     /// <summary>Bytes per second of tables' files that this node gives to others, of its site and of follower sites; 0: unlimited.</summary>
     public long SnapshotBytesPerSecond { get; init; }
 
+    /// <summary>A directory into which is written what the groups do, see <see cref="GroupTrace"/>; null: nothing is.</summary>
+    public string? TracePath { get; init; }
+
     /// <summary>Is told what the start waits for.</summary>
     public StartProgress Progress { get; init; } = new();
 

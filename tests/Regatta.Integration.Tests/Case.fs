@@ -5,4 +5,4 @@ open Expecto
 
 module Case =
     /// A test whose body is a task. Expecto's own `testTask` cannot `use` what is only IDisposable.
-    let ofTask name (body: unit -> Task<unit>) = testCase name (fun () -> (body ()).GetAwaiter().GetResult())
+    let ofTask name (body: unit -> Task<unit>) = testCase name (fun () -> (Regatta.Testing.Afterwards.run body).GetAwaiter().GetResult())

@@ -9,9 +9,10 @@ open Expecto
 open Grpc.Core
 open Regatta.Protocol.V1
 open Regatta.Testing
+open Regatta.Testing.Tables
 
 /// A site of three nodes, each a process of its own. Nodes are numbered from 0 here; their ids are one higher. Its ports stay the same for as long as it
-/// lives, and so do its clients.
+/// lives, and so do its clients. At its end all that its nodes wrote down of their groups is held against the specification.
 type Site(launch: int -> string -> Ports list -> string list -> NodeStart, directoryOf: int -> string, options: string list) =
     static let size = 3
 
@@ -21,6 +22,8 @@ type Site(launch: int -> string -> Ports list -> string list -> NodeStart, direc
     let ports = List.init size (fun _ -> Ports.Take())
     let starts = List.init size (fun index -> launch (index + 1) (directoryOf index) ports options)
     let nodes: NodeProcess option array = Array.create size None
+    let traces = new Scratch()
+    let mutable isTraced = true
     let clients = Array.init size (fun index -> new Client(ports[index].Clients, Launch.table, TimeSpan.FromSeconds 5.0))
 
     let statusOf index =
@@ -83,7 +86,19 @@ type Site(launch: int -> string -> Ports list -> string list -> NodeStart, direc
     /// Starts a node that does not run, and returns at once.
     member _.Start(index: int) =
         nodes[index] |> Option.iter (fun node -> (node :> IDisposable).Dispose())
-        nodes[index] <- Some(NodeProcess.Start starts[index])
+        let start = starts[index]
+        let traced = if isTraced then [ "--raft.trace-dir"; traces.Path ] else []
+        nodes[index] <- Some(NodeProcess.Start { start with Arguments = start.Arguments @ traced })
+
+    /// What is measured must not be slowed down; and what is done to disks behind the nodes' backs is none of the specification.
+    member _.EndTraces() =
+        if isTraced then
+            isTraced <- false
+            let seen = Traces.verify (Traces.read traces.Path)
+
+            if seen.Events > 0 then
+                Report.fact
+                    $"traces: {seen.Events} events of {seen.Groups} groups, {seen.Elections} elections, {seen.Committed} entries committed, {seen.Crashes} restarts, {seen.Wipes} lost disks; all as the specification has it"
 
     /// Until every node accepts writes; a failure when one ended instead.
     member site.Ready() =
@@ -190,7 +205,9 @@ type Site(launch: int -> string -> Ports list -> string list -> NodeStart, direc
           MoveOn = moveOn }
 
     interface IDisposable with
-        member _.Dispose() =
+        member site.Dispose() =
             nodes |> Array.iter (Option.iter (fun node -> (node :> IDisposable).Dispose()))
             clients |> Array.iter (fun client -> (client :> IDisposable).Dispose())
             ports |> List.iter (fun port -> (port :> IDisposable).Dispose())
+            use _ = traces
+            Afterwards.check site.EndTraces

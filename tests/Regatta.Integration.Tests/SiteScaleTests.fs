@@ -76,6 +76,7 @@ let private manyTables =
         task {
             use scratch = new Scratch()
             use site = new Site((fun index -> scratch.Sub $"node-{index + 1}"), [])
+            site.EndTraces()
             do! site.StartAll()
             let tables, idleTables, writers = Scale.pick 12 300, Scale.pick 12 100, Scale.pick 12 200
             let duration, rest = TimeSpan.FromSeconds(float (Scale.pick 5 600)), TimeSpan.FromSeconds(float (Scale.pick 2 60))

@@ -71,6 +71,7 @@ type TwoSites(scratch: Scratch, leaderOptions: string list, change: NodeStart ->
     member _.Leaderless(change: string list -> unit) =
         task {
             do! leader.Kill Site.All
+            leader.EndTraces()
             change [ for index in Site.All -> scratch.Sub $"leader-{index + 1}" ]
 
             for index in Site.All do

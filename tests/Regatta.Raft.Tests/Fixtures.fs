@@ -32,7 +32,8 @@ let failure (work: Task) =
     }
 
 /// A test whose body is a task.
-let taskCase name (body: unit -> Task<unit>) = Expecto.Tests.testCaseAsync name (async { do! body () |> Async.AwaitTask })
+let taskCase name (body: unit -> Task<unit>) =
+    Expecto.Tests.testCaseAsync name (async { do! Regatta.Testing.Afterwards.run body |> Async.AwaitTask })
 
 /// A directory of its own for one test, removed at its end.
 type TemporaryDirectory() =
@@ -86,13 +87,15 @@ type WriteGate() =
 
 let smallLog = RaftLogOptions(WriteBufferBytes = (4L <<< 20), BlockCacheBytes = (1L <<< 20))
 
-let openStoreWith (options: RaftLogOptions) (directory: string) (failStop: FailStop) (gate: WriteGate option) =
+let openStoreTraced (trace: GroupTrace | null) (options: RaftLogOptions) (directory: string) (failStop: FailStop) (gate: WriteGate option) =
     let pass: Action | null =
         match gate with
         | Some gate -> Action gate.Pass
         | None -> null
 
-    RaftLogStore.Open(directory, options, failStop, pass)
+    RaftLogStore.Open(directory, options, failStop, pass, trace)
+
+let openStoreWith options directory failStop gate = openStoreTraced null options directory failStop gate
 
 let openStore directory failStop gate = openStoreWith smallLog directory failStop gate
 

@@ -13,7 +13,11 @@ open System.Threading.Tasks
 open Microsoft.Extensions.Logging.Abstractions
 open Regatta.Core
 open Regatta.Raft
+open Expecto
+open Regatta.Spec
 open Regatta.Storage
+open Regatta.Testing
+open Regatta.Testing.Tables
 open Regatta.Raft.Tests.Fixtures
 open Regatta.Raft.Tests.SiteLife
 
@@ -23,12 +27,13 @@ let private freePort () =
     (listener.LocalEndpoint :?> IPEndPoint).Port
 
 /// Maintained when a test says so, and no sooner.
-let private hostOptions (groups: GroupOptions) (site: SiteOptions) (progress: StartProgress) =
+let private hostOptions (groups: GroupOptions) (site: SiteOptions) (progress: StartProgress) (traces: string) =
     GroupHostOptions(
         Log = smallLog,
         Groups = groups,
         Site = site,
         Progress = progress,
+        TracePath = traces,
         LowWaterBytes = 0L,
         MaintenanceInterval = TimeSpan.FromHours 1.
     )
@@ -47,17 +52,22 @@ type HostedNode(directory: NodeDirectory, host: GroupHost) =
                 :> Task
             )
 
-/// A site of several nodes, three unless it is said. Nodes are started and stopped one by one; a group is started on each by itself, as the catalogue does it.
+/// A site of several nodes, three unless it is said. Nodes are started and stopped one by one; a group is started on each by itself, as the catalogue does it. At its end all
+/// that its nodes did is held against the specification.
 type HostedSite(root: string, count: int64) =
     let groups = quickWith (TimeSpan.FromSeconds 20.)
     let ids = [ 1L .. count ]
     let addresses = ImmutableDictionary.CreateRange [ for id in ids -> KeyValuePair(id, $"127.0.0.1:{freePort ()}") ]
     let nodes = ConcurrentDictionary<int64, HostedNode>()
     let progress = ConcurrentDictionary<int64, StartProgress>()
+    let traces = Path.Combine(root, "traces")
     let pathOf (id: int64) = Path.Combine(root, $"node-{id}")
 
     new(root) = new HostedSite(root, 3L)
     member _.Ids = ids
+
+    /// What a test makes the nodes do that the specification does not allow.
+    member val Breaks: RaftTrace.Reason option = None with get, set
     member _.PathOf(id: int64) = pathOf id
     member _.Node(id: int64) = nodes[id]
 
@@ -70,7 +80,12 @@ type HostedSite(root: string, count: int64) =
 
             let! host =
                 soonResult (
-                    GroupHost.OpenAsync(directory, hostOptions groups site progress[id], NullLoggerFactory.Instance, TimeProvider.System)
+                    GroupHost.OpenAsync(
+                        directory,
+                        hostOptions groups site progress[id] traces,
+                        NullLoggerFactory.Instance,
+                        TimeProvider.System
+                    )
                 )
 
             nodes[id] <- new HostedNode(directory, host)
@@ -139,6 +154,14 @@ type HostedSite(root: string, count: int64) =
                 task {
                     for id in ids do
                         do! site.Crash id
+
+                    Afterwards.check (fun () ->
+                        match site.Breaks with
+                        | None -> Traces.verify (Traces.read traces) |> ignore
+                        | Some reason ->
+                            match RaftTrace.check (Traces.read traces) with
+                            | Error mismatch -> Expect.equal mismatch.Reason reason "what the trace is refused for"
+                            | Ok _ -> failtest "the specification allows it")
                 }
                 :> Task
             )

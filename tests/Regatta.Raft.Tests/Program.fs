@@ -41,6 +41,8 @@ let main argv =
               ExactViewTests.tests
               GroupLogTornTests.tests
               ForwardedWriteTests.tests
+              AfterwardsTests.tests
+              TlcTraceTests.tests
               WipedVoterTests.tests
               MadeAnewTests.tests
               CommitGuardTests.tests

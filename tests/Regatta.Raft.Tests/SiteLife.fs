@@ -9,9 +9,12 @@ open System.Threading.Tasks
 open Microsoft.Extensions.Logging.Abstractions
 open Regatta.Core
 open Regatta.Raft
+open Regatta.Testing
+open Regatta.Testing.Tables
 open Regatta.Raft.Tests.Fixtures
 open Regatta.Raft.Tests.GroupLife
 open Regatta.Raft.Tests.Wires
+open Regatta.Raft.Tests.TraceLines
 
 /// Elections as in production, only faster: nobody waits for a disk of its own here.
 let quickWith (patience: TimeSpan) =
@@ -51,10 +54,11 @@ let nobodyWatches =
       NeedsSnapshot = (fun _ _ -> ()) }
 
 /// One life of one node.
-type SiteNode(id: int64, ids: int64 list, disk: NodeDisk, wires: Wires, options: GroupOptions, watch: SiteWatch) =
+type SiteNode(id: int64, ids: int64 list, disk: NodeDisk, wires: Wires, options: GroupOptions, watch: SiteWatch, traces: TraceLines) =
     let failStop = new FailStop()
     let gate = WriteGate()
-    let log = openStore (Path.Combine(disk.Directory, "log")) failStop (Some gate)
+    let trace = traces.Of(id, ids.Length)
+    let log = openStoreTraced trace smallLog (Path.Combine(disk.Directory, "log")) failStop (Some gate)
     let room = DiskRoom(0L, (fun () -> Int64.MaxValue))
     let members = SiteMembers(id, ids, (fun target -> wires.Peer(id, target)))
     let scratch = Path.Combine(disk.Directory, "scratch", Guid.NewGuid().ToString "N")
@@ -184,22 +188,27 @@ type SiteNode(id: int64, ids: int64 list, disk: NodeDisk, wires: Wires, options:
                     gate.Open()
                     do! soon (Task.WhenAll [| for group in groups.Values -> group.DisposeAsync().AsTask() |])
                     log.Dispose()
+                    trace.Dispose()
                     failStop.Dispose()
                 }
                 :> Task
             )
 
-/// A site of so many nodes, each on a directory of its own, with the same groups on all of them.
+/// A site of so many nodes, each on a directory of its own, with the same groups on all of them. At its end all that its nodes did is held against the specification.
 type Site(directory: string, count: int, groups: int64 list, options: GroupOptions, watch: SiteWatch) =
     let ids = [ for number in 1..count -> int64 number ]
     let wires = Wires()
     let disks = dict [ for id in ids -> id, NodeDisk(Path.Combine(directory, $"node-{id}")) ]
     let nodes = ConcurrentDictionary<int64, SiteNode>()
+    let traces = TraceLines()
 
     new(directory, count, groups, options) = new Site(directory, count, groups, options, nobodyWatches)
     new(directory, count) = new Site(directory, count, [ 7L ], quick)
     member _.Ids = ids
     member _.Wires = wires
+
+    /// What the nodes have written down so far.
+    member _.Events = traces.Events
 
     member _.Nodes =
         [ for id in ids do
@@ -216,7 +225,7 @@ type Site(directory: string, count: int, groups: int64 list, options: GroupOptio
 
     member _.StartNode(id: int64) =
         task {
-            let node = new SiteNode(id, ids, disks[id], wires, options, watch)
+            let node = new SiteNode(id, ids, disks[id], wires, options, watch, traces)
             nodes[id] <- node
 
             for group in groups do
@@ -272,6 +281,8 @@ type Site(directory: string, count: int, groups: int64 list, options: GroupOptio
                 task {
                     for id in ids do
                         do! site.StopNode id
+
+                    Afterwards.check (fun () -> Traces.verify traces.Events |> ignore)
                 }
                 :> Task
             )

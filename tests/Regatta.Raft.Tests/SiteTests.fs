@@ -313,6 +313,27 @@ let private durability =
                   Expect.isNotNull outcome.Result "one of them is enough"
               }
 
+          taskCase "a group that stops waits for what it has queued for the disk: its log may be opened again at once"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+                  use site = new Site(directory.Path, 3)
+                  do! site.Start()
+                  let! leader = site.Leader(7L, site.Ids)
+                  let! _ = put (site.Node(leader).Group 7L) "before" "1"
+                  let follower = site.Node((others site leader).Head)
+                  use _ = follower.Gate.OpenAtEnd()
+                  follower.Gate.Close()
+                  let! _ = put (site.Node(leader).Group 7L) "key" "value"
+                  do! soon follower.Gate.Reached
+                  let stop = (follower.Group 7L).DisposeAsync().AsTask()
+                  // Long enough for a stop that waits for no disk.
+                  let! _ = Task.WhenAny(stop, Task.Delay 1000)
+                  Expect.isFalse stop.IsCompleted "an entry is on its way to the disk"
+                  follower.Gate.Open()
+                  do! soon stop
+              }
+
           taskCase "the leader's own sync counts like any other: with two of three others it is not waited for in vain"
           <| fun () ->
               task {

@@ -8,6 +8,7 @@ open System.Threading.Tasks
 open Expecto
 open Regatta.Core
 open Regatta.Raft
+open Regatta.Spec
 open Regatta.Storage
 open Regatta.Raft.Tests.Fixtures
 open Regatta.Raft.Tests.GroupCalls
@@ -75,6 +76,7 @@ let private votes =
             use directory = new TemporaryDirectory()
             use site = new HostedSite(directory.Path)
             let! _, b, c, (history, founders) = committedOnTwo site
+            site.Breaks <- Some RaftTrace.TakesPartWithoutItsDisk
 
             // The rule taken out: the new disk is taken for a founder's.
             using (NodeDirectory.OpenInSite(site.PathOf b, NodeRole.Leader, b)) (fun fresh ->

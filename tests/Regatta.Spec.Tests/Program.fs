@@ -22,6 +22,7 @@ let main argv =
               GenerateTests.tests
               Laws.tests
               TableRaftTests.tests
+              RaftTraceTests.tests
               SiteReplicationTests.tests
               HistoryCheckerTests.tests ])
         argv

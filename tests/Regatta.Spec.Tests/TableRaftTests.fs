@@ -6,7 +6,7 @@ open Regatta.Spec
 open Regatta.Spec.TableRaft
 open Regatta.Spec.Tests.Models
 
-let private faults =
+let faults =
     Map
         [ "acknowledges-before-the-sync", AcknowledgesBeforeTheSync
           "counts-its-own-log-before-the-sync", CountsItsOwnLogBeforeTheSync
@@ -19,7 +19,7 @@ let private faults =
           "commits-an-entry-of-an-older-term", CommitsAnEntryOfAnOlderTerm
           "commits-by-the-median-of-replies", CommitsByTheMedianOfReplies ]
 
-let private explore model fault isAsked =
+let explore model fault isAsked =
     let bounds =
         { Members = size model "Nodes"
           MaxTerm = number model "MaxTerm"

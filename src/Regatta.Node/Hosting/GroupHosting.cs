@@ -39,6 +39,7 @@ internal static class GroupHosting
             : null,
         SnapshotBytesPerSecond = options.RaftRateLimitBytes,
         Storage = options.Storage,
+        TracePath = options.RaftTraceDirectory.Length > 0 ? options.RaftTraceDirectory : null,
         Changelog = new ChangelogLimits(
             options.ChangelogMaxCount == 0 ? null : options.ChangelogMaxCount,
             options.ChangelogMaxBytes == 0 ? null : options.ChangelogMaxBytes,

@@ -94,6 +94,9 @@ public sealed record NodeOptions
     /// <summary>Bytes per second of snapshots that this node gives to others of its site; 0: unlimited.</summary>
     public long RaftRateLimitBytes { get; init; }
 
+    /// <summary>Where the node writes down what its groups do; empty: nowhere.</summary>
+    public string RaftTraceDirectory { get; init; } = "";
+
     public bool TablesEnabled { get; init; } = true;
 
     /// <summary>Empty: the Tables calls need no token.</summary>

@@ -75,6 +75,8 @@ public static partial class OptionCatalog
             value => HostPort.IsListenable(value) ? null : $"must be ADDRESS:PORT with a numeric address or localhost, not \"{value}\""),
         Ranged("raft.rate-limit-bytes", OptionKinds.Bytes, o => o.RaftRateLimitBytes, (o, v) => o with { RaftRateLimitBytes = v },
             0, TiB, "How many bytes per second of snapshots this node gives to other nodes of its site; 0 for no limit."),
+        Option("raft.trace-dir", OptionKinds.Text, o => o.RaftTraceDirectory, (o, v) => o with { RaftTraceDirectory = v },
+            "A directory into which the node writes what its groups do, for the trace checker of the tests; slow, and it grows without end. When empty, nothing is written."),
         .. Groups(),
     ];
 

@@ -147,6 +147,7 @@ internal sealed class Applier : IThreadPoolWorkItem
             _machine.Apply([new CommittedEntry(index, entry.Term, default, null)]);
         }
 
+        _log.Trace?.Applied(_log.Group, index, _store.Applied.Revision);
         _log.ForgetProposals(index, index);
         entry.Proposal?.Waiters.Set(0, new ReplicatedResult(_store.Applied.Revision, advances));
         _progress.Advance(index, _store.Applied.Revision);
@@ -171,6 +172,7 @@ internal sealed class Applier : IThreadPoolWorkItem
         _entries.Clear();
         RaftMetrics.ApplyBatches.Add(1);
         RaftMetrics.AppliedEntries.Add(entries.Count);
+        _log.Trace?.Applied(_log.Group, last, _store.Applied.Revision);
         _log.ForgetProposals(first, last);
         _progress.Advance(last, _store.Applied.Revision);
         foreach (StoredEntry entry in entries)

@@ -25,7 +25,7 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
         : base(new Configuration(setting.Options, setting.Members.Stands(groupId)))
     {
         AuditTrail = log;
-        MemberContext context = new(log.Entries, setting.Members.Ids.Length, () => Leader, () => _campaigns != 0, ForceRound, setting.Options, setting.Time);
+        MemberContext context = new(log.Entries, setting.Members.Ids.Length, () => Leader, () => _campaigns != 0, ForceRound, setting.Options, setting.Time) { Trace = log.Entries.Trace };
         _members = [.. setting.Members.Ids.Select(id => new GroupMember(groupId, id, setting.Members.Peer(id), context))];
         _entries = log.Entries;
         _time = setting.Time;
@@ -83,7 +83,12 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
         Result<ReplicationStatus> reply = await AppendEntriesAsync(
             GroupMember.IdOf(from), request.Term, new ReceivedEntries(request.Entries), request.PreviousIndex, request.PreviousTerm, request.Commit, 0, token).ConfigureAwait(false);
         if (reply.Term == request.Term && reply.Value.Result is HeartbeatResult.Replicated or HeartbeatResult.ReplicatedWithLeaderTerm)
-            await _entries.OnMatchedAsync(request.Term, request.PreviousIndex + request.Entries.Length).ConfigureAwait(false);
+        {
+            long matched = request.PreviousIndex + request.Entries.Length;
+            _entries.Trace?.Matched(_entries.Group, request.Term, matched);
+            await _entries.OnMatchedAsync(request.Term, matched).ConfigureAwait(false);
+        }
+
         return new AppendReply(reply.Term, reply.Value.Result, reply.Value.LastIndex);
     }
 

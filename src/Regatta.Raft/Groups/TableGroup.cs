@@ -305,6 +305,7 @@ internal sealed partial class TableGroup : ITableGroup
             Abandon("the table's group has stopped");
             FailWaiters(new ObjectDisposedException($"group {GroupId}", "The table's group has stopped."));
             await _batcher.DrainAsync().ConfigureAwait(false);
+            await SettleAsync().ConfigureAwait(false);
             if (flush && _setting.FailStop.Cause is null)
                 FlushAtStop();
             await _log.DisposeAsync().ConfigureAwait(false);
@@ -315,6 +316,22 @@ internal sealed partial class TableGroup : ITableGroup
         finally
         {
             _maintenance.Release();
+        }
+    }
+
+    /// <summary>
+    /// Who followed may stop with entries on their way to the disk. The log may be opened again at once, for a state that was fetched, and must then find them: they would come behind what is written next,
+    /// and be taken for a part of it at the next start.
+    /// </summary>
+    private async Task SettleAsync()
+    {
+        try
+        {
+            await _setting.Log.Settled().ConfigureAwait(false);
+        }
+        catch (Exception) when (_setting.FailStop.Cause is not null)
+        {
+            // The node stops, and its log is not opened again in this life.
         }
     }
 

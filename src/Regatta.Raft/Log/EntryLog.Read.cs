@@ -22,6 +22,7 @@ internal sealed partial class EntryLog
             Load();
             CheckAgainst(applied);
             _commit = Math.Max(_hard.CutIndex, applied.Index);
+            Trace?.Opened(group, _hard, _last, TermAtCore(_last), _commit);
         }
     }
 

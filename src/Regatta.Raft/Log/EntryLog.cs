@@ -27,6 +27,9 @@ internal sealed partial class EntryLog(RaftLogStore store, long group)
 
     public long Group => group;
 
+    /// <summary>Null: nothing is written down.</summary>
+    public GroupTrace? Trace => store.Trace;
+
     public long Term => Volatile.Read(ref _term);
 
     public long Last => Volatile.Read(ref _last);
@@ -220,6 +223,7 @@ internal sealed partial class EntryLog(RaftLogStore store, long group)
                     (committed ??= []).Add(proposal);
             }
 
+            Trace?.Committed(group, end);
             Volatile.Write(ref _commit, end);
             Evict();
             return count;

@@ -58,6 +58,8 @@ internal sealed class GroupLog(string shellDirectory, EntryLog entries, AppliedP
         byte[] record = await ToRecordAsync(entry, token).ConfigureAwait(false);
         await entries.TakeRoomAsync(record.Length, token).ConfigureAwait(false);
         ProposedEntry? proposal = entry as ProposedEntry;
+        if (proposal is null)
+            entries.Trace?.Won(entries.Group, entry.Term);
         long index = entries.Append(record, proposal);
         // A candidate that was elected appends one entry of its own, in the term of the votes, before it leads.
         if (proposal is null)

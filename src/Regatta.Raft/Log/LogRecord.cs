@@ -43,6 +43,9 @@ internal static class LogRecord
 
     public static long Term(ReadOnlySpan<byte> record) => BinaryPrimitives.ReadInt64LittleEndian(record[TermAt..]);
 
+    /// <summary>Of a sealed record.</summary>
+    public static ulong ChecksumOf(ReadOnlySpan<byte> record) => BinaryPrimitives.ReadUInt64LittleEndian(record);
+
     public static bool IsConfiguration(ReadOnlySpan<byte> record) => (record[FlagsAt] & ConfigurationFlag) != 0;
 
     /// <summary>Bytes of a record on its way to another node, which makes the checksum itself.</summary>

@@ -20,20 +20,24 @@ internal sealed class RaftLogStore : IDisposable
     private bool _disposed;
 
     private RaftLogStore(
-        RocksDb database, Cache cache, SyncWitness witness, string directory, RaftLogOptions options, FailStop failStop, Action? beforeWrite)
+        RocksDb database, Cache cache, SyncWitness witness, string directory, RaftLogOptions options, FailStop failStop, Action? beforeWrite, GroupTrace? trace)
     {
         _database = database;
         _cache = cache;
         _witness = witness;
         Directory = directory;
         Options = options;
+        Trace = trace;
         Budget = new ByteBudget(options.MaxPendingBytes);
-        _writer = new RaftLogWriter(database, directory, witness, Budget, failStop, beforeWrite);
+        _writer = new RaftLogWriter(database, directory, witness, Budget, failStop, beforeWrite, trace);
     }
 
     public string Directory { get; }
 
     public RaftLogOptions Options { get; }
+
+    /// <summary>Null: nothing is written down.</summary>
+    public GroupTrace? Trace { get; }
 
     /// <summary>Rounds that were written and synced, over all lives of this log.</summary>
     public long Rounds => _witness.Round;
@@ -41,9 +45,10 @@ internal sealed class RaftLogStore : IDisposable
     /// <summary>Bytes of entries on their way to disk. Who makes an entry's record takes its length here first; the writer gives it back.</summary>
     public ByteBudget Budget { get; }
 
+    /// <param name="trace">Stays the caller's.</param>
     /// <exception cref="InvalidDataException">A file is damaged: a checksum, or a write-ahead log that was cut short.</exception>
     /// <exception cref="IOException">The files cannot be read or written.</exception>
-    public static RaftLogStore Open(string directory, RaftLogOptions options, FailStop failStop, Action? beforeWrite = null)
+    public static RaftLogStore Open(string directory, RaftLogOptions options, FailStop failStop, Action? beforeWrite = null, GroupTrace? trace = null)
     {
         System.IO.Directory.CreateDirectory(directory);
         SyncWitness witness = SyncWitness.Open(directory);
@@ -53,8 +58,10 @@ internal sealed class RaftLogStore : IDisposable
         {
             Cache cache = Cache.CreateLru((ulong)options.BlockCacheBytes);
             RocksDb database = RocksDb.Open(DatabaseOptions(options, cache), directory);
-            store = new RaftLogStore(database, cache, witness, directory, options, failStop, beforeWrite);
-            store._writer.Start(store.CheckRounds(newest));
+            store = new RaftLogStore(database, cache, witness, directory, options, failStop, beforeWrite, trace);
+            long rounds = store.CheckRounds(newest);
+            trace?.Began(rounds);
+            store._writer.Start(rounds);
             return store;
         }
         catch (Exception e)
@@ -67,6 +74,9 @@ internal sealed class RaftLogStore : IDisposable
 
     /// <summary>Queues one group's steps; see <see cref="RaftLogWriter.Enqueue"/>.</summary>
     public Task Enqueue(params ReadOnlySpan<LogOp> ops) => _writer.Enqueue(ops);
+
+    /// <summary>See <see cref="RaftLogWriter.Settled"/>: only then is what was written found by those who read.</summary>
+    public Task Settled() => _writer.Settled();
 
     /// <summary>Removes every trace of a group in one synced round.</summary>
     public Task DropAsync(long group) => Enqueue(LogOp.Delete(group, LogKey.HardState, long.MaxValue - 1));

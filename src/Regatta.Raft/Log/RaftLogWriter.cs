@@ -11,7 +11,7 @@ namespace Regatta.Raft;
 /// </summary>
 /// <param name="beforeWrite">Tests hold or fail a round here; null in production.</param>
 internal sealed class RaftLogWriter(
-    RocksDb database, string directory, SyncWitness witness, ByteBudget budget, FailStop failStop, Action? beforeWrite) : IDisposable
+    RocksDb database, string directory, SyncWitness witness, ByteBudget budget, FailStop failStop, Action? beforeWrite, GroupTrace? trace) : IDisposable
 {
     /// <summary>A batch keeps its buffer for the next round unless it has grown beyond this.</summary>
     private const int BatchBytesKept = 4 << 20;
@@ -22,6 +22,7 @@ internal sealed class RaftLogWriter(
     private List<LogOp> _ops = [];
     private List<LogOp> _spare = [];
     private TaskCompletionSource _round = NewRound();
+    private Task _taken = Task.CompletedTask;
     private Exception? _failure;
     private long _rounds;
     private bool _stopping;
@@ -48,6 +49,7 @@ internal sealed class RaftLogWriter(
             {
                 if (_ops.Count == 0)
                     Monitor.Pulse(_gate);
+                trace?.Wrote(ops);
                 foreach (ref readonly LogOp op in ops)
                     _ops.Add(op);
                 return _round.Task;
@@ -56,6 +58,13 @@ internal sealed class RaftLogWriter(
 
         budget.Release(BudgetedBytes(ops));
         return Task.FromException(_failure ?? new ObjectDisposedException(directory, "The log is closed."));
+    }
+
+    /// <summary>Completes when everything that was queued before is synced, with the failure if it cannot be.</summary>
+    public Task Settled()
+    {
+        lock (_gate)
+            return _ops.Count > 0 ? _round.Task : _taken;
     }
 
     /// <summary>Writes what is queued, then ends the thread. Nothing can be queued any more.</summary>
@@ -119,6 +128,10 @@ internal sealed class RaftLogWriter(
             _ops = _spare;
             _spare = ops;
             _round = NewRound();
+            if (ops.Count == 0)
+                return (ops, round);
+            _taken = round.Task;
+            trace?.Taken(_rounds + 1);
             return (ops, round);
         }
     }
@@ -134,6 +147,7 @@ internal sealed class RaftLogWriter(
             long started = Stopwatch.GetTimestamp();
             database.Write(batch, _synced);
             witness.Advance(++_rounds);
+            trace?.Synced(_rounds);
             RaftMetrics.SyncSeconds.Record(Stopwatch.GetElapsedTime(started).TotalSeconds);
             RaftMetrics.Syncs.Add(1);
             RaftMetrics.LogEntries.Add(entries);

@@ -51,6 +51,8 @@ internal sealed partial class GroupMember
             context.Lags();
         ReplicationStatus status = new() { Result = Counted(reply.Result, isShort, answer.LastTerm == term), LastIndex = reply.LastIndex };
         Result<ReplicationStatus> result = new() { Term = reply.Term, Value = status };
+        if (status.Result == HeartbeatResult.ReplicatedWithLeaderTerm)
+            context.Trace?.Counted(groupId, term, nodeId, prevLogIndex + entries.Count);
         Volatile.Write(ref _acknowledged, status.Result == HeartbeatResult.ReplicatedWithLeaderTerm ? new Acknowledgement(term, prevLogIndex + entries.Count, result) : null);
         return result;
     }

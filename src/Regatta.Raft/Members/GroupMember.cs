@@ -47,6 +47,13 @@ internal sealed partial class GroupMember(long groupId, long nodeId, IPeer? peer
         return new ClusterMemberId(bytes);
     }
 
+    public static long NodeOf(in ClusterMemberId id)
+    {
+        Span<byte> bytes = stackalloc byte[ClusterMemberId.Size];
+        id.Format(bytes);
+        return BinaryPrimitives.ReadInt64LittleEndian(bytes);
+    }
+
     public ValueTask<IReadOnlyDictionary<string, string>> GetMetadataAsync(bool refresh, CancellationToken token) => new(NoMetadata);
 
     public async Task<Result<bool>> VoteAsync(long term, long lastLogIndex, long lastLogTerm, CancellationToken token)
@@ -140,6 +147,9 @@ internal sealed partial class GroupMember(long groupId, long nodeId, IPeer? peer
 internal sealed record MemberContext(
     EntryLog Log, int MembersCount, Func<GroupMember?> Leader, Func<bool> IsTransfer, Action Lags, GroupOptions Options, TimeProvider Time)
 {
+    /// <summary>Null: nothing is written down.</summary>
+    public GroupTrace? Trace { get; init; }
+
     public Ballots PreVotes { get; } = new(MembersCount);
 
     public Ballots Votes { get; } = new(MembersCount);

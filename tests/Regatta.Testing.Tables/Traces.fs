@@ -1,0 +1,69 @@
+/// What the nodes of a test have written down, held against the specification of their groups.
+module Regatta.Testing.Tables.Traces
+
+open System
+open System.Collections.Generic
+open System.IO
+open Expecto
+open Regatta.Spec
+
+/// So many events before a mismatch are shown.
+let private shown = 40
+
+/// 0: none.
+let private groupOf (act: RaftTrace.Act) =
+    match act with
+    | RaftTrace.Opened(group, _, _)
+    | RaftTrace.Wrote(group, _)
+    | RaftTrace.Won(group, _)
+    | RaftTrace.Matched(group, _, _)
+    | RaftTrace.Counted(group, _, _, _)
+    | RaftTrace.Committed(group, _)
+    | RaftTrace.Applied(group, _, _) -> group
+    | RaftTrace.Began _
+    | RaftTrace.Taken _
+    | RaftTrace.Synced _ -> 0L
+
+/// Remembers what came last of each group, and of nodes as wholes.
+type private Latest() =
+    let latest = Dictionary<int64, Queue<RaftTrace.Event>>()
+
+    member _.Seen(event: RaftTrace.Event) =
+        let group = groupOf event.Act
+
+        if not (latest.ContainsKey group) then latest[group] <- Queue()
+
+        latest[group].Enqueue event
+        if latest[group].Count > shown then latest[group].Dequeue() |> ignore
+        event
+
+    member _.Before(event: RaftTrace.Event) =
+        [ 0L; groupOf event.Act ]
+        |> List.distinct
+        |> List.collect (fun group ->
+            match latest.TryGetValue group with
+            | true, events -> List.ofSeq events
+            | _ -> [])
+        |> List.sortBy _.Time
+
+/// Fails at the first event that the specification does not have; what was seen, if there is none.
+let verify (events: RaftTrace.Event seq) =
+    let latest = Latest()
+
+    match RaftTrace.check (Seq.map latest.Seen events) with
+    | Ok figures -> figures
+    | Error mismatch ->
+        let lines = latest.Before mismatch.Event |> List.map (fun event -> $"  %d{event.Node}: %A{event.Act}")
+
+        failtestf
+            "node %d did what the specification does not allow, %A: %A, after%s%s"
+            mismatch.Event.Node
+            mismatch.Reason
+            mismatch.Event.Act
+            Environment.NewLine
+            (String.concat Environment.NewLine lines)
+
+/// All traces of a directory, in the order of time.
+let read (directory: string) =
+    let lines path = File.ReadLines path |> Seq.map RaftTrace.Line.parse
+    Directory.GetFiles(directory, "*.trace") |> List.ofArray |> List.map lines |> RaftTrace.merge
