@@ -19,6 +19,10 @@ type End = { Index: int64; Term: int64 }
 /// A group's part of a log database.
 type Kept = { Term: int64; Vote: int64; Cut: End; Log: End }
 
+/// A table of one revision; the hash is of all its history.
+[<Struct>]
+type Shown = { Revision: int64; Chain: string }
+
 type Act =
     /// `Crash`, or `Wipe` if nothing is left; the first one of a node is none of both. So many rounds are on disk.
     | Began of members: int64 * rounds: int64
@@ -38,7 +42,8 @@ type Act =
     | Counted of group: int64 * term: int64 * by: int64 * index: int64
     /// `Commit` on the leader of the entry's term, or what `Receive` and `Install` bring of it.
     | Committed of group: int64 * index: int64
-    | Applied of group: int64 * index: int64 * revision: int64
+    /// What the table is now, and what it was since the last time, as far as is known.
+    | Applied of group: int64 * index: int64 * now: Shown * passed: Shown list
 
 /// Time in nanoseconds, of one clock for all; lines of one life of a node are numbered from 1 on.
 type Event = { Time: int64; Node: int64; Number: int64; Act: Act }
@@ -66,7 +71,8 @@ type Reason =
     | CountsWhatNobodySaid
     | CommitsWithoutAMajority
     | AppliesWhatIsNotCommitted
-    | AppliesToAnotherRevision
+    | AppliesToAnotherState
+    | ShowsWhatItsLeaderSiteHasNot
     | TakesPartWithoutItsDisk
     | ComesBackWithTooLittle
 
@@ -94,9 +100,17 @@ module Line =
         | "hard" :: term :: vote :: cut :: cutTerm :: rest -> Hard(number term, number vote, number cut, number cutTerm) :: steps rest
         | other -> raise (FormatException $"no step of a log: {other}")
 
+    let rec private shown words =
+        match words with
+        | [] -> []
+        | revision :: chain :: rest -> { Revision = number revision; Chain = chain } :: shown rest
+        | other -> raise (FormatException $"no revision and chain hash: {other}")
+
     let private act what words =
         match what, words with
         | "wrote", group :: written -> Wrote(number group, steps written)
+        | "applied", group :: index :: revision :: chain :: passed ->
+            Applied(number group, number index, { Revision = number revision; Chain = chain }, shown passed)
         | _ ->
             match what, List.map number words with
             | "began", [ members; rounds ] -> Began(members, rounds)
@@ -109,7 +123,6 @@ module Line =
             | "matched", [ group; term; index ] -> Matched(group, term, index)
             | "counted", [ group; term; by; index ] -> Counted(group, term, by, index)
             | "committed", [ group; index ] -> Committed(group, index)
-            | "applied", [ group; index; revision ] -> Applied(group, index, revision)
             | _ -> raise (FormatException $"no event of a trace: {what}")
 
     /// Fails with a sentence if it is none.
@@ -151,7 +164,7 @@ type private Group() =
     /// By member and term: up to where it has said to have the leader's log, and up to where the leader knows.
     member val Matched = Dictionary<struct (int64 * int64), int64>()
     member val Counted = Dictionary<struct (int64 * int64), int64>()
-    member val Revisions = Dictionary<int64, int64>()
+    member val Shown = Dictionary<int64, Shown>()
     /// What is committed.
     member val Kept = nothing with get, set
 
@@ -445,12 +458,12 @@ type private Site() =
 
             one.Commit <- max one.Commit index
 
-    let applied node id index revision =
+    let applied node id index (now: Shown) =
         let group = groupOf id
         let one = group.Member node
         require AppliesWhatIsNotCommitted (index <= one.Commit && index > one.Applied)
-        require AppliesToAnotherRevision (lookUp group.Revisions index revision = revision)
-        group.Revisions[index] <- revision
+        require AppliesToAnotherState (lookUp group.Shown index now = now)
+        group.Shown[index] <- now
         one.Applied <- index
 
     let taken node round =
@@ -483,7 +496,7 @@ type private Site() =
         | Matched(group, term, index) -> matched node group term index
         | Counted(group, term, by, index) -> counted node group term by index
         | Committed(group, index) -> committed node group index
-        | Applied(group, index, revision) -> applied node group index revision
+        | Applied(group, index, now, _) -> applied node group index now
 
     member _.Figures events =
         { Events = events
@@ -527,3 +540,28 @@ let merge (lives: Event seq list) =
             life.Current
             await life
     }
+
+/// SiteReplication seen from outside (`SiteHistory`): whatever a node of a follower site shows is a state of the leader site's. Not when: between what a leader's node shows and the line that says so others may
+/// have come far. Counts the states.
+let checkFollower (leader: Event seq) (follower: Event seq) : Result<int, Mismatch> =
+    let had = HashSet<Shown>()
+
+    for event in leader do
+        match event.Act with
+        | Applied(_, _, now, passed) ->
+            for shown in now :: passed do
+                had.Add shown |> ignore
+        | _ -> ()
+
+    let mutable count = 0
+
+    let isStrange event =
+        match event.Act with
+        | Applied(_, _, now, _) ->
+            count <- count + 1
+            now.Revision > 0L && not (had.Contains now)
+        | _ -> false
+
+    match Seq.tryFind isStrange follower with
+    | Some event -> Error { Event = event; Reason = ShowsWhatItsLeaderSiteHasNot }
+    | None -> Ok count

@@ -90,6 +90,9 @@ type Site(launch: int -> string -> Ports list -> string list -> NodeStart, direc
         let traced = if isTraced then [ "--raft.trace-dir"; traces.Path ] else []
         nodes[index] <- Some(NodeProcess.Start { start with Arguments = start.Arguments @ traced })
 
+    /// What the nodes have written down; None when that has ended.
+    member _.Traced = if isTraced then Some(Traces.read traces.Path) else None
+
     /// What is measured must not be slowed down; and what is done to disks behind the nodes' backs is none of the specification.
     member _.EndTraces() =
         if isTraced then
@@ -204,9 +207,15 @@ type Site(launch: int -> string -> Ports list -> string list -> NodeStart, direc
           GoesOn = true
           MoveOn = moveOn }
 
+    /// No node runs any more.
+    member _.End() =
+        for index in Site.All do
+            nodes[index] |> Option.iter (fun node -> (node :> IDisposable).Dispose())
+            nodes[index] <- None
+
     interface IDisposable with
         member site.Dispose() =
-            nodes |> Array.iter (Option.iter (fun node -> (node :> IDisposable).Dispose()))
+            site.End()
             clients |> Array.iter (fun client -> (client :> IDisposable).Dispose())
             ports |> List.iter (fun port -> (port :> IDisposable).Dispose())
             use _ = traces

@@ -9,6 +9,7 @@ open Expecto
 open Grpc.Core
 open Regatta.Protocol.V1
 open Regatta.Testing
+open Regatta.Testing.Tables
 
 /// Where the follower site stands beside the leader site's changelog.
 type Position =
@@ -28,6 +29,14 @@ type TwoSites(scratch: Scratch, leaderOptions: string list, change: NodeStart ->
     let directory index = scratch.Sub $"follower-{index + 1}"
     let follower = new Site(changed (Launch.followerNode addresses), directory, [])
     let states = HashSet<string>()
+
+    /// As long as the leader site has one history.
+    let compare () =
+        match leader.Traced, follower.Traced with
+        | Some theirs, Some ours ->
+            let states = Traces.verifyFollower theirs ours
+            Report.fact $"traces: {states} times a node of the follower site went on to a state, each time one of the leader site's"
+        | _ -> ()
 
     let connect () = links |> List.iteri (fun index link -> link.LeadTo(Some(leader.Replication index)))
 
@@ -146,6 +155,9 @@ type TwoSites(scratch: Scratch, leaderOptions: string list, change: NodeStart ->
         member _.DisposeAsync() =
             ValueTask(
                 task {
+                    leader.End()
+                    follower.End()
+                    Afterwards.check compare
                     (follower :> IDisposable).Dispose()
                     (leader :> IDisposable).Dispose()
 

@@ -8,35 +8,79 @@ open Regatta.Spec.RaftTrace
 open Regatta.Spec.Tests.ToldTraces
 open Regatta.Testing
 
+/// How far the nodes have come.
+let private progress (state: TableRaft.State) =
+    let ofNode (node: TableRaft.Node) =
+        let standing =
+            match node.Role with
+            | TableRaft.Leader -> 5
+            | TableRaft.Empty -> -20
+            | TableRaft.Candidate
+            | TableRaft.Follower -> 0
+
+        node.Log.Length
+        + node.Disk.Length
+        + node.Commit
+        + List.sum node.Acked
+        + node.Votes.Count
+        + node.Sure
+        + min node.Asked 1
+        + standing
+
+    List.sumBy ofNode state.Nodes
+
+/// Elections, crashes and lost disks are as possible as anything else, and would leave no time for entries.
+let private weight (before: TableRaft.State) (after: TableRaft.State) =
+    if progress after > progress before then 1_000
+    elif after.Wipes > before.Wipes then 2
+    else 12
+
 let private walk (bounds: TableRaft.Bounds) (random: Random) length =
+    let rec pick (choices: (TableRaft.State * int) list) left =
+        match choices with
+        | [ (state, _) ] -> state
+        | (state, weight) :: rest -> if left < weight then state else pick rest (left - weight)
+        | [] -> failwith "there is nowhere to go"
+
     let rec go (state: TableRaft.State) left path =
         let choices =
             TableRaft.next bounds TableRaft.Nothing state
             |> Seq.filter (fun after -> after <> state && isOfTheCode (state, after))
-            |> Array.ofSeq
+            |> Seq.map (fun after -> after, weight state after)
+            |> List.ofSeq
 
-        if left = 0 || choices.Length = 0 then
+        if left = 0 || choices.IsEmpty then
             List.rev path
         else
-            let chosen = choices[random.Next choices.Length]
+            let chosen = pick choices (random.Next(List.sumBy snd choices))
             go chosen (left - 1) (chosen :: path)
 
     let first = TableRaft.initial bounds
     go first length [ first ]
 
-let private bounds members first : TableRaft.Bounds = { Members = members; MaxTerm = 6; MaxLog = 8; MaxWipes = 2; First = first }
+let private bounds members first : TableRaft.Bounds = { Members = members; MaxTerm = 12; MaxLog = 12; MaxWipes = 1; First = first }
 
 let private walks =
     testList
         "ways of the specification"
         [ for members, first, leader in [ 1, 0, "nobody"; 3, 0, "nobody"; 3, 1, "the first"; 5, 1, "the first" ] do
               testCase $"{members} nodes, {leader} leads: accepted" (fun () ->
-                  for seed in 1 .. Scale.pick 60 3_000 do
-                      let path = walk (bounds members first) (Random(Seed.current + seed)) 120
+                  let count = Scale.pick 60 3_000
 
-                      match check (tellOf path) with
-                      | Ok _ -> ()
-                      | Error mismatch -> failtestf "seed %d: %A of %d states" (Seed.current + seed) mismatch path.Length) ]
+                  let figures =
+                      [ for seed in 1..count do
+                            match check (tellOf (walk (bounds members first) (Random(Seed.current + seed)) 150)) with
+                            | Ok figures -> figures
+                            | Error mismatch -> failtestf "seed %d: %A" (Seed.current + seed) mismatch ]
+
+                  let sum choose = List.sumBy choose figures
+
+                  printfn
+                      $"{count} walks of {members} nodes: {sum _.Events} events, {sum _.Elections} elections, {sum _.Committed} entries committed, {sum _.Crashes} crashes, {sum _.Wipes} lost disks"
+
+                  Expect.isGreaterThan (sum _.Committed) (4 * count) "entries are committed"
+                  Expect.isGreaterThan (sum _.Crashes) (count / 2) "nodes crash"
+                  Expect.isGreaterThan (sum _.Wipes) (count / 6) "disks are lost") ]
 
 /// The models in which TableRaft is broken, and why the trace of what happens there is none of its.
 let private disasters =
@@ -86,9 +130,9 @@ let private life =
       2, "matched 7 1 1"
       1, "counted 7 1 2 1"
       1, "committed 7 1"
-      1, "applied 7 1 4"
+      1, "applied 7 1 4 a4"
       2, "committed 7 1"
-      2, "applied 7 1 4"
+      2, "applied 7 1 4 a4"
       1, "wrote 7 put 2 1 12"
       2, "wrote 7 put 2 1 12"
       2, "taken 3"
@@ -98,7 +142,7 @@ let private life =
       1, "taken 3"
       1, "synced 3"
       1, "committed 7 2"
-      1, "applied 7 2 5"
+      1, "applied 7 2 5 a5"
       3, "wrote 7 hard 1 0 0 0"
       3, "wrote 7 put 1 1 11 put 2 1 12"
       3, "taken 1"
@@ -122,7 +166,7 @@ let private life =
       3, "matched 7 2 3"
       2, "counted 7 2 3 3"
       2, "committed 7 3"
-      2, "applied 7 3 6"
+      2, "applied 7 3 6 a6"
       2, "wrote 7 delete 1 2 hard 2 2 2 1" ]
 
 let private numbered lines =
@@ -172,15 +216,16 @@ let private tampered =
       "an index that is acknowledged is another one", instead 2 "matched 7 1 1" "matched 7 1 2", AcknowledgesWhatItDoesNotHave
       "an index that is counted is another one", instead 1 "counted 7 1 2 1" "counted 7 1 2 2", CountsWhatNobodySaid
       "an index that is committed is another one", instead 1 "committed 7 1" "committed 7 2", CommitsWithoutAMajority
-      "an index that is applied is another one", instead 2 "applied 7 1 4" "applied 7 2 4", AppliesWhatIsNotCommitted
-      "a revision is another one", instead 2 "applied 7 1 4" "applied 7 1 5", AppliesToAnotherRevision
+      "an index that is applied is another one", instead 2 "applied 7 1 4 a4" "applied 7 2 4 a4", AppliesWhatIsNotCommitted
+      "a revision is another one", instead 2 "applied 7 1 4 a4" "applied 7 1 5 a4", AppliesToAnotherState
+      "a state is another one", instead 2 "applied 7 1 4 a4" "applied 7 1 4 b4", AppliesToAnotherState
       "a follower commits more than its leader", instead 2 "committed 7 1" "committed 7 2", CommitsWithoutAMajority
       "acknowledged before the sync", before (2, "matched 7 1 1") (2, "synced 2"), AcknowledgesWhatItDoesNotHave
       "committed before the leader's sync", before (1, "committed 7 2") (1, "synced 3"), CommitsWithoutAMajority
       "counted before it was said", before (1, "counted 7 1 2 1") (2, "matched 7 1 1"), CountsWhatNobodySaid
-      "applied before it was committed", before (1, "applied 7 1 4") (1, "committed 7 1"), AppliesWhatIsNotCommitted
+      "applied before it was committed", before (1, "applied 7 1 4 a4") (1, "committed 7 1"), AppliesWhatIsNotCommitted
       "won before the vote was on disk", before (1, "won 7 1") (2, "synced 1"), WinsWithoutVotes
-      "applied twice", added (2, "committed 7 1") (1, "applied 7 1 4"), AppliesWhatIsNotCommitted
+      "applied twice", added (2, "committed 7 1") (1, "applied 7 1 4 a4"), AppliesWhatIsNotCommitted
       "a second leader of a term", added (2, "won 7 2") (2, "won 7 1"), WinsATermOfAnother
       "a second vote in a term", added (3, "wrote 7 hard 2 2 0 0") (1, "wrote 7 hard 1 3 0 0"), VotesTwice
       "a vote for who does not stand", instead 3 "wrote 7 hard 2 2 0 0" "wrote 7 hard 2 1 0 0", VotesForWhoDoesNotStand
@@ -220,7 +265,25 @@ let private isUsed =
     testCase "every reason is given" (fun () ->
         let all = Reflection.FSharpType.GetUnionCases typeof<Reason> |> Array.map _.Name |> Set.ofArray
         let given = tampered |> List.map (fun (_, _, reason) -> string reason) |> Set.ofList
-        Expect.equal (Set.difference all given) (Set.singleton (string MissesALine)) "those that no trace here is refused for")
+        // Lines are numbered here, and a follower site is another test's.
+        let others = Set [ string MissesALine; string ShowsWhatItsLeaderSiteHasNot ]
+        Expect.equal (Set.difference all given) others "those that no trace here is refused for")
+
+let private sites =
+    let shows states = [ for number, state in List.indexed states -> Line.parse $"{number} 1 {number + 1} applied 7 {number + 1} {state}" ]
+
+    let leader = shows [ "1 a1"; "4 a4 2 a2 3 a3"; "5 a5" ]
+
+    testList
+        "follower sites"
+        [ testCase "show what their leader site has had, in other steps: accepted" (fun () ->
+              Expect.equal (checkFollower leader (shows [ "0 a0"; "2 a2"; "5 a5" ])) (Ok 3) "three states")
+          for name, state in [ "a revision that it has not", "6 a6"; "another history", "3 b3"; "a revision with another's hash", "2 a3" ] do
+              testCase $"show {name}: refused" (fun () ->
+                  Expect.equal
+                      (checkFollower leader (shows [ "1 a1"; state ]) |> Result.mapError _.Reason)
+                      (Error ShowsWhatItsLeaderSiteHasNot)
+                      "the reason") ]
 
 let private doctored =
     testList
@@ -243,10 +306,10 @@ let private doctored =
                       Expect.isError (judge (List.removeAt at (numbered life))) text
                   | _ -> ())
           testCase "a line that is none" (fun () ->
-              for text in [ "1 1 1 waited 7"; "1 1 1 won 7"; "1 1 1 wrote 7 put 1 1"; "1 1"; "1 1 1 won seven 1" ] do
+              for text in [ "1 1 1 waited 7"; "1 1 1 won 7"; "1 1 1 wrote 7 put 1 1"; "1 1"; "1 1 1 won seven 1"; "1 1 1 applied 7 1 4" ] do
                   Expect.throws (fun () -> Line.parse text |> ignore) text)
           for name, lines, reason in tampered do
               testCase name (fun () -> Expect.equal (reasonOf (judge (numbered lines))) reason "the reason")
           isUsed ]
 
-let tests = testList "traces of groups" [ walks; refusals; doctored ]
+let tests = testList "traces of groups" [ walks; refusals; doctored; sites ]

@@ -19,7 +19,7 @@ let private groupOf (act: RaftTrace.Act) =
     | RaftTrace.Matched(group, _, _)
     | RaftTrace.Counted(group, _, _, _)
     | RaftTrace.Committed(group, _)
-    | RaftTrace.Applied(group, _, _) -> group
+    | RaftTrace.Applied(group, _, _, _) -> group
     | RaftTrace.Began _
     | RaftTrace.Taken _
     | RaftTrace.Synced _ -> 0L
@@ -62,6 +62,17 @@ let verify (events: RaftTrace.Event seq) =
             mismatch.Event.Act
             Environment.NewLine
             (String.concat Environment.NewLine lines)
+
+/// Fails at the first state that a follower site shows and its leader site never had; how many there were, if there is none.
+let verifyFollower (leader: RaftTrace.Event seq) (follower: RaftTrace.Event seq) =
+    match RaftTrace.checkFollower leader follower with
+    | Ok count -> count
+    | Error mismatch ->
+        failtestf
+            "node %d of the follower site did what the specification does not allow, %A: %A"
+            mismatch.Event.Node
+            mismatch.Reason
+            mismatch.Event.Act
 
 /// All traces of a directory, in the order of time.
 let read (directory: string) =

@@ -39,7 +39,7 @@ module Property =
                     failtest (failed show name cases data original shrunk (Exception(string outcome))) }
 
     /// `cases` random cases of `gen`, each handed to `body`, which throws when it finds something wrong (Expecto's `Expect` does).
-    /// `show` prints a case. Cases grow from FsCheck's size 1 to its size 100 along the run, for generators that heed it.
+    /// `show` prints a case. In a brief run nobody reads it, and it is not shrunk. Cases grow from FsCheck's size 1 to its size 100 along the run, for generators that heed it.
     let checkShown (show: 'a -> string) name cases (gen: Gen<'a>) (shrink: 'a -> 'a seq) (body: 'a -> unit) =
         let config =
             Config.Quick
@@ -48,6 +48,7 @@ module Property =
                 .WithReplay(Some { Rnd = Rnd(uint64 Seed.current); Size = None })
                 .WithRunner(runner show name cases)
 
+        let shrink = if Scale.current = Brief then (fun _ -> Seq.empty) else shrink
         Check.One(config, Prop.forAll (Arb.fromGenShrink (gen, shrink)) body)
 
     /// As checkShown, printing with %A.

@@ -4,8 +4,9 @@ open System
 open Expecto
 open Microsoft.Testing.Platform.Builder
 
-/// How much a run does. `dotnet test` is the quick set; `tests/long` sets REGATTA_TEST_SCALE=long and reaches the big counts.
+/// How much a run does. `dotnet test` is the quick set; `tests/long` sets REGATTA_TEST_SCALE=long and reaches the big counts; `tests/mutants`, which runs everything hundreds of times, sets it to brief.
 type Scale =
+    | Brief
     | Quick
     | Long
 
@@ -13,10 +14,15 @@ module Scale =
     let current =
         match Environment.GetEnvironmentVariable "REGATTA_TEST_SCALE" with
         | "long" -> Long
+        | "brief" -> Brief
         | _ -> Quick
 
     /// The count for this run.
-    let pick (quick: int) (long: int) = if current = Long then long else quick
+    let pick (quick: int) (long: int) =
+        match current with
+        | Long -> long
+        | Quick -> quick
+        | Brief -> if quick >= 500 then quick / 20 else quick
 
 module Seed =
     /// The seed of this run: REGATTA_TEST_SEED when set (to repeat a run), else a fixed one, so that CI is deterministic;

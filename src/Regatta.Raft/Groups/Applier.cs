@@ -147,7 +147,7 @@ internal sealed class Applier : IThreadPoolWorkItem
             _machine.Apply([new CommittedEntry(index, entry.Term, default, null)]);
         }
 
-        _log.Trace?.Applied(_log.Group, index, _store.Applied.Revision);
+        Trace(_store.Applied.Revision);
         _log.ForgetProposals(index, index);
         entry.Proposal?.Waiters.Set(0, new ReplicatedResult(_store.Applied.Revision, advances));
         _progress.Advance(index, _store.Applied.Revision);
@@ -168,14 +168,32 @@ internal sealed class Applier : IThreadPoolWorkItem
             _entries.Add(new CommittedEntry(first + _entries.Count, entry.Term, payload, entry.Proposal?.Waiters));
         }
 
+        long before = _store.Applied.Revision;
         _machine.Apply(CollectionsMarshal.AsSpan(_entries));
         _entries.Clear();
         RaftMetrics.ApplyBatches.Add(1);
         RaftMetrics.AppliedEntries.Add(entries.Count);
-        _log.Trace?.Applied(_log.Group, last, _store.Applied.Revision);
+        Trace(before);
         _log.ForgetProposals(first, last);
         _progress.Advance(last, _store.Applied.Revision);
         foreach (StoredEntry entry in entries)
             entry.Proposal?.Waiters.Applied();
+    }
+
+    /// <summary>Writes down what readers are about to see.</summary>
+    /// <param name="before">The revision that they see now.</param>
+    private void Trace(long before)
+    {
+        if (_log.Trace is not { } trace)
+            return;
+        AppliedState now = _store.Applied;
+        List<(long Revision, ChainHash Chain)> states = [(now.Revision, now.Chain)];
+        for (long revision = before + 1; revision < now.Revision; revision++)
+        {
+            if (_store.ReadChain(revision) is { Found: true, Chain: var chain })
+                states.Add((revision, chain));
+        }
+
+        trace.Applied(_log.Group, now.Index, CollectionsMarshal.AsSpan(states));
     }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using Regatta.Core;
 
 namespace Regatta.Raft;
 
@@ -62,7 +63,17 @@ internal sealed class GroupTrace(long node, int members, TextWriter output) : ID
 
     public void Committed(long group, long index) => Write("committed", group, index);
 
-    public void Applied(long group, long index, long revision) => Write("applied", group, index, revision);
+    /// <param name="states">Revision and chain hash: first what the table is now, then what it was in between, as far as its changelog has it.</param>
+    public void Applied(long group, long index, ReadOnlySpan<(long Revision, ChainHash Chain)> states)
+    {
+        lock (_gate)
+        {
+            Begin("applied").Append(CultureInfo.InvariantCulture, $" {group} {index}");
+            foreach ((long revision, ChainHash chain) in states)
+                _line.Append(CultureInfo.InvariantCulture, $" {revision} {chain}");
+            End();
+        }
+    }
 
     /// <summary>What comes later is not written down any more.</summary>
     public void Dispose()
