@@ -164,6 +164,10 @@ type private Group() =
     /// By member and term: up to where it has said to have the leader's log, and up to where the leader knows.
     member val Matched = Dictionary<struct (int64 * int64), int64>()
     member val Counted = Dictionary<struct (int64 * int64), int64>()
+    /// By node and term that it has left: up to where its log was that leader's then.
+    member val Left = Dictionary<struct (int64 * int64), int64>()
+    /// By node and term: whom it has voted for, on whichever disk.
+    member val VotedFor = Dictionary<struct (int64 * int64), int64>()
     member val Shown = Dictionary<int64, Shown>()
     /// What is committed.
     member val Kept = nothing with get, set
@@ -195,6 +199,11 @@ type private Group() =
         | true, won -> Some won.Base
         | _ -> None
 
+    /// Up to where two logs are the same.
+    member group.Common (one: End) (other: End) =
+        let rec down index = if group.TermAt one index = group.TermAt other index then index else down (index - 1L)
+        down (min one.Index other.Index)
+
     member group.Prefix (log: End) index = { Index = index; Term = group.TermAt log index |> Option.defaultValue 0L }
     member group.IsCommitted(at: End) = group.TermAt group.Kept at.Index = Some at.Term
 
@@ -203,6 +212,7 @@ type private Database() =
     member val Members = 0L with get, set
     member val Number = 0L with get, set
     member val Synced = 0L with get, set
+    member val Taken = 0L with get, set
     member val Queued = List<struct (int64 * Kept)>() with get, set
     member val Rounds = Queue<struct (int64 * List<struct (int64 * Kept)>)>()
 
@@ -242,6 +252,10 @@ type private Site() =
             (group.Member node).OnDisk <- kept
 
             if kept.Vote <> 0L then
+                // A disk that was lost may have voted, and for itself without anybody's hearing of it.
+                let voted = lookUp group.VotedFor (struct (node, kept.Term)) kept.Vote
+                require VotesTwice (voted = kept.Vote || voted = node)
+                group.VotedFor[struct (node, kept.Term)] <- kept.Vote
                 let ballot = struct (kept.Vote, kept.Term)
                 group.Votes[ballot] <- (lookUp group.Votes ballot Set.empty).Add node
 
@@ -281,6 +295,7 @@ type private Site() =
                 settleThrough node rounds
 
             database.Synced <- rounds
+            database.Taken <- rounds
             database.Rounds.Clear()
             database.Queued.Clear()
             restart node
@@ -346,9 +361,16 @@ type private Site() =
         else
             let previous = if index - 1L > won.Base.Index then term else won.Base.Term
 
+            // In the log of the leader whom it follows, which may have it from the one who proposed it.
+            let isLeaders =
+                match group.LogOf one.Now.Term with
+                | Some log -> group.TermAt log index = Some term
+                | None -> false
+
             require
                 WritesWhatNobodyProposed
-                (index > won.Base.Index
+                (isLeaders
+                 && index > won.Base.Index
                  && index <= won.Last
                  && lookUp group.Sums (struct (index, term)) 0UL = sum
                  && before.Term = previous)
@@ -363,6 +385,11 @@ type private Site() =
             match one.Owes with
             | Some _ -> follow group term vote'
             | None -> vote group node one term vote'
+
+            if term > one.Now.Term then
+                match group.LogOf one.Now.Term with
+                | Some log -> group.Left[struct (node, one.Now.Term)] <- group.Common one.Now.Log log
+                | None -> ()
 
             one.Now <- { one.Now with Term = term; Vote = vote' }
 
@@ -407,7 +434,9 @@ type private Site() =
         let one = group.Member node
         require WinsATermOfAnother (not (group.Terms.ContainsKey term))
         require WinsWithoutVotes (isMajority node (lookUp group.Votes (struct (node, term)) Set.empty).Count)
-        require WinsWithoutWhatIsCommitted (group.Agree one.Now.Log group.Kept group.Kept.Index)
+        // One who is late, and wins when a later leader has committed already, need not have that.
+        let isLatest = group.Terms.Keys |> Seq.forall (fun other -> other < term)
+        require WinsWithoutWhatIsCommitted (not isLatest || group.Agree one.Now.Log group.Kept group.Kept.Index)
         group.Terms[term] <- { Leader = node; Base = one.Now.Log; Last = one.Now.Log.Index }
         if one.Now.Term = term then one.Leads <- term
 
@@ -416,11 +445,15 @@ type private Site() =
         let one = group.Member node
         require TakesPartWithoutItsDisk one.Owes.IsNone
 
-        // Said before it heard of a later leader, whose entries may have come since.
         if one.Now.Term <= term then
             match group.LogOf term with
-            | Some log -> require AcknowledgesWhatItDoesNotHave (group.Agree one.OnDisk.Log log index && group.Agree one.Now.Log log index)
+            | Some log ->
+                require AcknowledgesWhatItDoesNotHave (one.OnDisk.Term >= term)
+                require AcknowledgesWhatItDoesNotHave (group.Agree one.OnDisk.Log log index && group.Agree one.Now.Log log index)
             | None -> refuse AcknowledgesWhatItDoesNotHave
+        else
+            // Said when it had heard of a later leader, whose entries may have come since.
+            require AcknowledgesWhatItDoesNotHave (index <= lookUp group.Left (struct (node, term)) 0L)
 
         let key = struct (node, term)
         group.Matched[key] <- max index (lookUp group.Matched key 0L)
@@ -452,6 +485,8 @@ type private Site() =
 
             if term > 0L && group.Terms[term].Leader = node && isMajority node (own + others) then
                 require CommitsWithoutAMajority (group.Agree one.Now.Log group.Kept (min index group.Kept.Index))
+                let later = group.Terms |> Seq.filter (fun won -> won.Key > term) |> List.ofSeq
+                require CommitsWithoutAMajority (later |> List.forall (fun won -> group.TermAt won.Value.Base index = Some term))
                 if index > group.Kept.Index then group.Kept <- at
             else
                 require CommitsWithoutAMajority (group.IsCommitted at)
@@ -468,6 +503,8 @@ type private Site() =
 
     let taken node round =
         let database = nodes[node]
+        require LostWhatWasSynced (round = database.Taken + 1L)
+        database.Taken <- round
         database.Rounds.Enqueue(struct (round, database.Queued))
         database.Queued <- List()
 

@@ -91,6 +91,13 @@ let private reading =
           Expect.equal (removed |> List.collect (fun part -> part.Keys |> Seq.map (keyOf >> fst) |> List.ofSeq)) keys "keys"
           Expect.equal ((lastRecord table).Changes |> Seq.map describe |> List.ofSeq) [ "delete \000.. 300" ] "the record itself")
 
+      testCase "a part that the last key of a range delete fills is the last one" (fun () ->
+          let table = TableUnderTest()
+          // As long as a part may get.
+          table.One(put (String('k', ChangeWriter.PartBytes)) "v") |> ignore
+          table.One(delete everything) |> ignore
+          Expect.equal [ for struct (_, part, _) in table.Memory.Changes 2L -> part ] [ 0; 1 ] "the record and one part")
+
       testCase "the formats are those of the golden files" (fun () ->
           match everyKind () |> snd with
           | [ record; removed ] ->

@@ -257,4 +257,16 @@ let private answers =
           Expect.equal unasked.Content asked.Content "content"
           Expect.equal unasked.Applied asked.Applied "applied") ]
 
-let tests = testList "applying commands" (revisions @ writes @ branches @ overlay @ answers)
+let private batches =
+    [ for keys in [ 63; 64; 65; 128; 129 ] do
+          testCase $"an entry of {keys} keys, as many as it has places for or one more or less" (fun () ->
+              let table = TableUnderTest()
+              let names = [ for number in 1..keys -> number.ToString "d4" ]
+              table.Apply [ for name in names -> put name name ] |> ignore
+
+              Expect.equal
+                  (table.Content |> List.map (fun (key, _, value) -> key, value))
+                  [ for name in names -> name, name ]
+                  "what it has put") ]
+
+let tests = testList "applying commands" (revisions @ writes @ branches @ overlay @ answers @ batches)

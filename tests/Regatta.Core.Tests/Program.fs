@@ -19,6 +19,7 @@ let main argv =
               OverlayTests.tests
               RecentTests.tests
               ValidationTests.tests
+              CommandTests.tests
               ModelTests.tests
               StateGraphTests.tests ])
         argv

@@ -52,6 +52,15 @@ let tests =
                       stored[key] <- step
                       Expect.equal (find recent key) (Some(header step)) $"step {step}, seed {Seed.current}: {key} was put"
 
+          testCase "whatever its place, a key that was put twice and removed once is gone"
+          <| fun () ->
+              for number in 1..1_000 do
+                  let recent = RecentHeaders()
+                  put recent $"key{number}" 1L
+                  put recent $"key{number}" 2L
+                  recent.Remove(ReadOnlySpan(utf8 $"key{number}"))
+                  Expect.isNone (find recent $"key{number}") $"key{number}"
+
           testCase "a thousand keys that are put again and again are nearly all there"
           <| fun () ->
               let recent = RecentHeaders()

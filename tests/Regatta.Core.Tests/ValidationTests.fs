@@ -90,6 +90,28 @@ let private commands =
           Expect.equal (commandLimits (txn [] (ops 3) [])) (Some ViolationKind.TooManyOperations) "success"
           Expect.equal (commandLimits (txn [] [] (ops 3))) (Some ViolationKind.TooManyOperations) "failure") ]
 
+/// Clients act on what they are told, so it must not depend on how the checks are written: of several things that are wrong the first is named, in the order in which they stand.
+let private order =
+    [ testCase "order: presence, key, range end, value, then what follows; options before all of a range" (fun () ->
+          let compare range value = commandLimits (txn [ compareValue range CompareOperator.Equal value ] [] [])
+          Expect.equal (compare (interval "" "abcd") "12345") (Some ViolationKind.KeyMissing) "compare: presence before the range end"
+          Expect.equal (compare (single "abcd") "12345") (Some ViolationKind.KeyTooLong) "compare: key before value"
+          Expect.equal (inTxn (putOp "" "12345")) (both ViolationKind.KeyMissing) "put: presence before value"
+          Expect.equal (inTxn (putOp "abcd" "12345")) (both ViolationKind.KeyTooLong) "put: key before value"
+          Expect.equal (inTxn (deleteOp (interval "" "abcd"))) (both ViolationKind.KeyMissing) "delete: presence before the range end"
+
+          Expect.equal
+              (inTxn (TxnOp.Range(interval "" "abcd", -1L, false, false)))
+              (both ViolationKind.NegativeLimit)
+              "range: options before presence"
+
+          Expect.equal (inTxn (rangeOp (interval "" "abcd"))) (both ViolationKind.KeyMissing) "range: presence before the range end"
+
+          Expect.equal
+              (commandLimits (txn [] [ putOp "abcd" "" ] [ putOp "" "" ]))
+              (Some ViolationKind.KeyTooLong)
+              "the branch for success before that for failure") ]
+
 let private texts =
     let violation (command: TableCommand) = CommandValidation.CheckLimits(command, limits).Value
 
@@ -104,6 +126,17 @@ let private texts =
           Expect.equal (violation (delete (interval "a" "abcd"))).Reason "key length exceeded max allowed value" "range end"
           Expect.equal (violation (put "a" "12345")).Reason "value length exceeded max allowed value" "value length")
 
+      testCase "texts of our own say what is wrong" (fun () ->
+          Expect.equal
+              (violation (txn [] (List.replicate 3 (putOp "a" "")) [])).Reason
+              "a transaction has 3 compares or operations in one list, 2 are allowed"
+              "operations"
+
+          Expect.equal
+              (violation (txn [ compareNumber (single "a") (LanguagePrimitives.EnumOfValue 4uy) CompareTarget.Version 0L ] [] [])).Reason
+              $"compare operator 4 or target {byte CompareTarget.Version} is not known to this version"
+              "compare")
+
       testCase "what is too long is a failed precondition, everything else is malformed" (fun () ->
           let malformed kind = Violation(kind, "").IsMalformed
           let tooLong = [ ViolationKind.KeyTooLong; ViolationKind.RangeEndTooLong; ViolationKind.ValueTooLong ]
@@ -113,4 +146,4 @@ let private texts =
       testCase "the defaults are those of the wire" (fun () ->
           Expect.equal Limits.Default (Limits(1024, 2_097_152, 4_194_304, 10_000)) "limits") ]
 
-let tests = testList "admission" (reads @ commands @ texts)
+let tests = testList "admission" (reads @ commands @ order @ texts)

@@ -24,6 +24,7 @@ type Site(launch: int -> string -> Ports list -> string list -> NodeStart, direc
     let nodes: NodeProcess option array = Array.create size None
     let traces = new Scratch()
     let mutable isTraced = true
+    let mutable wasReady = false
     let clients = Array.init size (fun index -> new Client(ports[index].Clients, Launch.table, TimeSpan.FromSeconds 5.0))
 
     let statusOf index =
@@ -99,7 +100,9 @@ type Site(launch: int -> string -> Ports list -> string list -> NodeStart, direc
             isTraced <- false
             let seen = Traces.verify (Traces.read traces.Path)
 
-            if seen.Events > 0 then
+            if wasReady then
+                Expect.isGreaterThan seen.Elections 0 "elections in the traces of a site that was ready"
+
                 Report.fact
                     $"traces: {seen.Events} events of {seen.Groups} groups, {seen.Elections} elections, {seen.Committed} entries committed, {seen.Crashes} restarts, {seen.Wipes} lost disks; all as the specification has it"
 
@@ -111,6 +114,8 @@ type Site(launch: int -> string -> Ports list -> string list -> NodeStart, direc
                 | Ready -> ()
                 | NotReady _
                 | Ended -> site.Fail $"node {index + 1} ended before it was ready"
+
+            wasReady <- true
         }
 
     member site.StartAll() =

@@ -35,6 +35,7 @@ type TwoSites(scratch: Scratch, leaderOptions: string list, change: NodeStart ->
         match leader.Traced, follower.Traced with
         | Some theirs, Some ours ->
             let states = Traces.verifyFollower theirs ours
+            Expect.isGreaterThan states 0 "states of the follower site"
             Report.fact $"traces: {states} times a node of the follower site went on to a state, each time one of the leader site's"
         | _ -> ()
 

@@ -49,7 +49,100 @@ let private meaning (calls: Seen list) =
     |> List.map (fun (key, all) -> key, all |> List.map (fun (_, table) -> table.Number, table.Revision) |> List.max)
     |> Map.ofList
 
-let tests =
+/// Of numbers from 0 to 2^63-1.
+let private varint (value: int64) =
+    let rec go (left: int64) = if left > 0x7FL then byte (left &&& 0x7FL ||| 0x80L) :: go (left >>> 7) else [ byte left ]
+
+    go value
+
+/// A token's text, made by the documents.
+let private written (histories: (Guid * (string * int64 * int64) list) list) =
+    let table (name, number, revision) =
+        Array.concat [ IO.Hashing.XxHash3.Hash(bytes name); Array.ofList (varint number); Array.ofList (varint revision) ]
+
+    let history (id: Guid, tables) =
+        Array.concat [ id.ToByteArray true; Array.ofList (varint (int64 (List.length tables))); tables |> List.map table |> Array.concat ]
+
+    Array.append [| 1uy |] (histories |> List.map history |> Array.concat)
+
+let private encoded (token: byte array) = Buffers.Text.Base64Url.EncodeToString token
+
+/// Of one history, of 768 bytes, which are 1,024 characters: no longer one is read.
+let private longest =
+    let tables = [ for number in 1..60 -> $"table-{number}", (if number <= 30 then 1L <<< 14 else 128L), 128L ]
+    // A token's tables are in the order of their hashes.
+    let hash (name, _, _) = IO.Hashing.XxHash3.HashToUInt64(bytes name)
+    written [ histories[0], List.sortBy hash tables ]
+
+let private exact =
+    [ testCase "are read up to 1,024 characters, and no further" (fun () ->
+          Expect.equal (encoded longest).Length SessionToken.MaxLength "the longest"
+          Expect.isOk (parse (encoded longest)) "is read"
+          Expect.equal (parse (encoded longest) |> Result.map text) (Ok(encoded longest)) "and written as it was"
+
+          Expect.equal (parse (encoded longest + "AAAA")) (Error "it has 1028 characters, and a token has at most 1024") "a longer one")
+
+      testCase "say exactly whether there is room, whatever it is for" (fun () ->
+          let mutable token = SessionToken.Empty
+          let random = Random Seed.current
+
+          for number in 1..45 do
+              let history = histories[number % 3]
+              let value = random.GetItems([| 0L; 127L; 128L; 1L <<< 14; Int64.MaxValue |], 2)
+              let seen = SeenTable(history, value[0], value[1])
+              let before = token
+              token <- token.With(ReadOnlySpan(bytes $"table-{number}"), &seen)
+              let length = (text token).Length * 3 / 4
+              Expect.equal (parse (text token) |> Result.map text) (Ok(text token)) "read"
+
+              Expect.equal
+                  (token.HasRoomFor(history, ReadOnlySpan(bytes $"table-{number}")))
+                  (length + 18 <= 768)
+                  $"for the greatest numbers of a table that is in it, at {length} bytes"
+
+              Expect.equal
+                  (token.HasRoomFor(history, ReadOnlySpan(bytes "another")))
+                  (length + 51 <= 768)
+                  $"for another table, at {length} bytes"
+
+              Expect.isGreaterThan (text token).Length (text before).Length "it grows")
+
+      testCase "that see nothing new stay what they are" (fun () ->
+          let seen = SeenTable(histories[0], 3L, 9L)
+          let earlier = SeenTable(histories[0], 3L, 8L)
+          let token = noted [ "t", seen ]
+          Expect.isTrue (obj.ReferenceEquals(token, token.With(ReadOnlySpan(bytes "t"), &seen))) "the same again"
+          Expect.isTrue (obj.ReferenceEquals(token, token.With(ReadOnlySpan(bytes "t"), &earlier))) "something earlier"
+          Expect.isTrue (obj.ReferenceEquals(token, token.Merge SessionToken.Empty)) "merged with one that begins"
+          Expect.isTrue (obj.ReferenceEquals(token, SessionToken.Empty.Merge token)) "and the other way round"
+          Expect.isTrue (obj.ReferenceEquals(token.Entry, token.Entry)) "as metadata")
+
+      testCase "know a table by its own other history, not by another table's" (fun () ->
+          let other (token: SessionToken) = Option.ofNullable (token.OtherHistory(histories[0], ReadOnlySpan(bytes "t")))
+          let here, there = SeenTable(histories[0], 1L, 1L), SeenTable(histories[1], 1L, 1L)
+          Expect.equal (other (noted [ "t", here; "catalogue", there ])) None "another table's"
+          Expect.equal (other (noted [ "t", here; "t", there ])) (Some histories[1]) "its own"
+          Expect.equal (other (noted [ "t", here ])) None "the one asked for")
+
+      testCase "that were cut anywhere, or are no token, are refused" (fun () ->
+          let whole = written [ histories[0], [ "t", 300L, 128L ] ]
+          Expect.isOk (parse (encoded whole)) "as it was"
+          let wasCut = Error "it was cut or changed"
+
+          for length in 2 .. whole.Length - 1 do
+              Expect.equal (parse (encoded (Array.truncate length whole)) |> Result.map text) wasCut $"{length} bytes of it"
+
+          Expect.equal (parse (encoded (written [ histories[0], [] ])) |> Result.map text) wasCut "a history without tables"
+
+          let numbered (number: byte list) = Array.concat [ Array.truncate 26 whole; Array.ofList number; [| 1uy |] ]
+
+          Expect.isOk (parse (encoded (numbered [ yield! List.replicate 8 0xFFuy; 0x7Fuy ]))) "a number of nine bytes"
+          Expect.equal (parse (encoded (numbered [ yield! List.replicate 9 0xFFuy; 0x01uy ])) |> Result.map text) wasCut "one of ten"
+          Expect.equal (parse "A" |> Result.map text) (Error "it is not base64url") "half a byte"
+          Expect.equal (parse "!" |> Result.map text) (Error "it is not base64url") "another letter"
+          Expect.equal (parse "Ag" |> Result.map text) (Error "its version is 2, and this node reads version 1") "another version") ]
+
+let private general =
     testList
         "session tokens"
         [ Property.test "say of each table the latest that was noted, in its text as well" 2000 sessions drop (fun calls ->
@@ -145,3 +238,5 @@ let tests =
                         [| 3uy; 0xACuy; 2uy |] ]
 
               Expect.equal (text token) (Buffers.Text.Base64Url.EncodeToString expected) "the text") ]
+
+let tests = testList "sessions" [ general; testList "session tokens, exactly," exact ]

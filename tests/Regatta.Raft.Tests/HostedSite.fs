@@ -152,8 +152,12 @@ type HostedSite(root: string, count: int64) =
         member site.DisposeAsync() =
             ValueTask(
                 task {
-                    for id in ids do
-                        do! site.Crash id
+                    do!
+                        Afterwards.checkAsync (fun () ->
+                            task {
+                                for id in ids do
+                                    do! site.Crash id
+                            })
 
                     Afterwards.check (fun () ->
                         match site.Breaks with

@@ -279,8 +279,12 @@ type Site(directory: string, count: int, groups: int64 list, options: GroupOptio
         member site.DisposeAsync() =
             ValueTask(
                 task {
-                    for id in ids do
-                        do! site.StopNode id
+                    do!
+                        Afterwards.checkAsync (fun () ->
+                            task {
+                                for id in ids do
+                                    do! site.StopNode id
+                            })
 
                     Afterwards.check (fun () -> Traces.verify traces.Events |> ignore)
                 }

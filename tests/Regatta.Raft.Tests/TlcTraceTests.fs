@@ -111,13 +111,15 @@ let private hurried (events: RaftTrace.Event list) =
     List.insertAt (written + 1) said rest
 
 let tests =
+    let leftOut =
+        testCase "a run of three nodes" (fun () ->
+            skiptest $"left out: TLC is not here; TLA2TOOLS_JAR does not name it, and there is no {jar}")
+
     let behaviour =
         taskCase
             "a run of three nodes with an election under way is a behaviour of TableRaft; with a line less, or an acknowledgement before its sync, it is none"
         <| fun () ->
             task {
-                if not (File.Exists jar) then skiptest $"TLC is not here: TLA2TOOLS_JAR does not name it, and there is no {jar}"
-
                 use directory = new TemporaryDirectory()
                 let! events = life (directory.Sub "site")
                 Expect.isTrue (isBehaviour (run directory.Path events)) "as it was"
@@ -126,4 +128,4 @@ let tests =
                 Expect.isFalse (isBehaviour (run directory.Path (hurried events))) "acknowledged before it was on disk"
             }
 
-    testList "Traces before TLC" [ behaviour ]
+    testList "Traces before TLC" [ (if File.Exists jar then behaviour else leftOut) ]

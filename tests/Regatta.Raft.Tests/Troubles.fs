@@ -52,15 +52,10 @@ type Troubles(site: Site, weather: Weather, groups: int64 list, seed: int) =
             })
 
     let crash id loses =
-        alone id (fun () ->
-            task {
-                match site.TryNode id with
-                | Some node ->
-                    // What is not synced yet is lost, or is written after all although nobody hears of it any more.
-                    if loses then node.Gate.Fail(IO.IOException "a test pulls the plug")
-                    do! site.Crash id
-                | None -> ()
-            })
+        // What is not synced yet is lost, or is written after all although nobody hears of it any more. An installation may have to wait for a gate that is held until then.
+        if loses then site.TryNode id |> Option.iter (fun node -> node.Gate.Fail(IO.IOException "a test pulls the plug"))
+
+        alone id (fun () -> task { if (site.TryNode id).IsSome then do! site.Crash id })
 
     /// The state that the leader's node has on disk, as a snapshot would bring it.
     let install (id: int64) (need: SnapshotNeed) =

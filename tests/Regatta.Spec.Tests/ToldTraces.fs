@@ -65,7 +65,7 @@ let private ofNode members isWiped (before: Node) (after: Node) id told =
         after.Sure = 0
         && not (isHard before after)
         && after.Role = Follower
-        && (after.Commit < before.Commit || after.Log.Length < before.Log.Length || before.Role = Leader)
+        && (after.Commit < before.Commit || after.Log <> before.Log || before.Role = Leader)
 
     if isWiped then
         let told =

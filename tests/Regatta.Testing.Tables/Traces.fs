@@ -74,7 +74,19 @@ let verifyFollower (leader: RaftTrace.Event seq) (follower: RaftTrace.Event seq)
             mismatch.Reason
             mismatch.Event.Act
 
+let private endsWhole (path: string) =
+    use file = File.OpenRead path
+
+    file.Length > 0L
+    && (file.Seek(-1L, SeekOrigin.End) |> ignore
+        file.ReadByte() = int '\n')
+
+/// The whole lines of a file. A process that is killed may have begun one, and nobody has seen then what it was to tell.
+let private wholeLines (path: string) =
+    let lines = File.ReadLines path
+    if endsWhole path then lines else lines |> Seq.pairwise |> Seq.map fst
+
 /// All traces of a directory, in the order of time.
 let read (directory: string) =
-    let lines path = File.ReadLines path |> Seq.map RaftTrace.Line.parse
+    let lines path = wholeLines path |> Seq.map RaftTrace.Line.parse
     Directory.GetFiles(directory, "*.trace") |> List.ofArray |> List.map lines |> RaftTrace.merge

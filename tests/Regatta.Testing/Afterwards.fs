@@ -17,6 +17,15 @@ let check (what: unit -> unit) =
         | null -> ExceptionDispatchInfo.Throw e
         | found -> found.Enqueue e
 
+/// The same of what takes its time.
+let checkAsync (what: unit -> Task<unit>) =
+    task {
+        try
+            do! what ()
+        with e ->
+            check (fun () -> ExceptionDispatchInfo.Throw e)
+    }
+
 /// The body of a test. Its own failure comes first.
 let run (body: unit -> Task<unit>) =
     task {

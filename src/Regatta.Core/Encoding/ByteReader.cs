@@ -31,17 +31,15 @@ internal ref struct ByteReader(ReadOnlyMemory<byte> source, string what)
     public ulong Varint()
     {
         ulong value = 0;
-        for (int shift = 0; shift < 7 * Sizes.MaxVarint; shift += 7)
+        for (int shift = 0; ; shift += 7)
         {
             byte next = Byte();
             if (shift == 63 && next > 1)
-                break;
+                throw Corrupt("a number is too long");
             value |= (ulong)(next & 0x7f) << shift;
             if (next < 0x80)
                 return value;
         }
-
-        throw Corrupt("a number is too long");
     }
 
     public long Signed() => Sizes.UnZigZag(Varint());

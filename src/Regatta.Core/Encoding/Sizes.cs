@@ -5,8 +5,6 @@ namespace Regatta.Core;
 /// <summary>How long the parts of a record are once they are written.</summary>
 internal static class Sizes
 {
-    public const int MaxVarint = 10;
-
     public static int Varint(ulong value) => (BitOperations.Log2(value | 1) / 7) + 1;
 
     public static int Signed(long value) => Varint(ZigZag(value));

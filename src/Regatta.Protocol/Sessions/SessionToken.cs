@@ -68,7 +68,7 @@ public sealed class SessionToken
         Span<byte> bytes = stackalloc byte[MaxBytes];
         if (text.Length > MaxLength)
             problem = $"it has {text.Length} characters, and a token has at most {MaxLength}";
-        else if (Base64Url.DecodeFromChars(text, bytes, out int read, out int length) != System.Buffers.OperationStatus.Done || read != text.Length)
+        else if (Base64Url.DecodeFromChars(text, bytes, out _, out int length) != System.Buffers.OperationStatus.Done)
             problem = "it is not base64url";
         else if (bytes[0] != Version)
             problem = $"its version is {bytes[0]}, and this node reads version {Version}";

@@ -56,7 +56,11 @@ internal sealed class ConsensusGroup : RaftCluster<GroupMember>
         }
 
         if (_members is [var only])
-            await AuditTrail.IncrementTermAsync(only.Id, token).ConfigureAwait(false);
+        {
+            long term = await AuditTrail.IncrementTermAsync(only.Id, token).ConfigureAwait(false);
+            _entries.Trace?.Won(_entries.Group, term);
+        }
+
         await base.StartAsync(token).ConfigureAwait(false);
         StartFollowing();
     }

@@ -8,10 +8,12 @@ namespace Regatta.Raft;
 /// <summary>
 /// What the groups of a node do, written down at the seams, so that it can be checked against the specification (spec/Regatta.Spec/RaftTrace.fs, which says what each event is there). Where there is none nothing is
 /// spent but a look at a null. One line per event: <c>[time] [node] [number] [event] [group] [numbers]</c>; the time is the machine's monotonic clock in nanoseconds, by which what several processes wrote is put
-/// in one order, and the number counts the lines of one life. A line is written before others can see what it tells of, and with the process's death nothing of it is lost. Thread-safe.
+/// in one order, and the number counts the lines of one life. A line is written, at once and whole, before other nodes can see what it tells of; only a table's readers
+/// may be a moment ahead of it. When the process is killed the last line may be cut short. Thread-safe.
 /// </summary>
 /// <param name="members">Nodes of the site, this one included.</param>
-internal sealed class GroupTrace(long node, int members, TextWriter output) : IDisposable
+/// <param name="output">Takes a line, its end included.</param>
+internal sealed class GroupTrace(long node, int members, Stream output) : IDisposable
 {
     private readonly Lock _gate = new();
     private readonly StringBuilder _line = new();
@@ -25,7 +27,7 @@ internal sealed class GroupTrace(long node, int members, TextWriter output) : ID
         Directory.CreateDirectory(directory);
         string name = string.Create(CultureInfo.InvariantCulture, $"node-{node}-{Stopwatch.GetTimestamp():D20}.trace");
         FileStream file = new(Path.Combine(directory, name), FileMode.CreateNew, FileAccess.Write, FileShare.Read, bufferSize: 0);
-        return new GroupTrace(node, members, new StreamWriter(file) { AutoFlush = true });
+        return new GroupTrace(node, members, file);
     }
 
     /// <summary>The node's log is open, and so many rounds of it are on disk.</summary>
@@ -121,7 +123,16 @@ internal sealed class GroupTrace(long node, int members, TextWriter output) : ID
 
     private void End()
     {
-        if (!_ended)
-            output.Write(_line.Append('\n').ToString());
+        if (_ended)
+            return;
+        try
+        {
+            output.Write(Encoding.ASCII.GetBytes(_line.Append('\n').ToString()));
+        }
+        catch (IOException)
+        {
+            // A node does not stop because nobody can write down what it does; its trace ends here.
+            _ended = true;
+        }
     }
 }
