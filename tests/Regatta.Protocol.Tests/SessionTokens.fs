@@ -67,9 +67,12 @@ let private written (histories: (Guid * (string * int64 * int64) list) list) =
 
 let private encoded (token: byte array) = Buffers.Text.Base64Url.EncodeToString token
 
-/// Of one history, of 768 bytes, which are 1,024 characters: no longer one is read.
+/// Of sixty tables of one history, of 738 bytes and so many more, up to sixty.
+let private sixty more = [ for number in 1..60 -> $"table-{number}", (if number <= more then 1L <<< 14 else 128L), 128L ]
+
+/// Of 768 bytes, which are 1,024 characters: no longer one is read.
 let private longest =
-    let tables = [ for number in 1..60 -> $"table-{number}", (if number <= 30 then 1L <<< 14 else 128L), 128L ]
+    let tables = sixty 30
     // A token's tables are in the order of their hashes.
     let hash (name, _, _) = IO.Hashing.XxHash3.HashToUInt64(bytes name)
     written [ histories[0], List.sortBy hash tables ]
@@ -106,6 +109,12 @@ let private exact =
                   $"for another table, at {length} bytes"
 
               Expect.isGreaterThan (text token).Length (text before).Length "it grows")
+
+      testCase "say so at every length near the greatest" (fun () ->
+          for more in 0..30 do
+              let token = noted [ for name, number, revision in sixty more -> name, SeenTable(histories[0], number, revision) ]
+              let room = 768 - (738 + more)
+              Expect.equal (token.HasRoomFor(histories[0], ReadOnlySpan(bytes "table-1"))) (room >= 18) $"with {room} bytes left")
 
       testCase "that see nothing new stay what they are" (fun () ->
           let seen = SeenTable(histories[0], 3L, 9L)
