@@ -4,6 +4,7 @@ open System
 open System.Threading.Tasks
 open Expecto
 open Regatta.Testing
+open Regatta.Testing.Tables
 
 let private small = { Workers = 24; KeysPerWorker = 8; MaxValueBytes = 400 }
 
@@ -25,7 +26,8 @@ let private survives name size kills =
             use ports = Ports.Take()
             let draw = Random Seed.current
             let workload = Workload(Seed.current, size)
-            let start = Launch.leader (scratch.Sub "data") ports []
+            let traces = scratch.Sub "traces"
+            let start = Launch.leader (scratch.Sub "data") ports [ "--raft.trace-dir"; traces ]
             let totals = Totals()
             let mutable state = TableState.empty
             let mutable operations = []
@@ -54,6 +56,7 @@ let private survives name size kills =
                         whileStarting <- whileStarting + 1
 
             Report.fact $"kill -9: {kills} under load and {whileStarting} more during the start after it, {totals.Text}"
+            Report.fact (Traces.text (Traces.verify (Traces.read traces)))
         })
 
 let tests =

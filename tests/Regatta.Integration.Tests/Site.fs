@@ -103,8 +103,7 @@ type Site(launch: int -> string -> Ports list -> string list -> NodeStart, direc
             if wasReady then
                 Expect.isGreaterThan seen.Elections 0 "elections in the traces of a site that was ready"
 
-                Report.fact
-                    $"traces: {seen.Events} events of {seen.Groups} groups, {seen.Elections} elections, {seen.Committed} entries committed, {seen.Crashes} restarts, {seen.Wipes} lost disks; all as the specification has it"
+                Report.fact (Traces.text seen)
 
     /// Until every node accepts writes; a failure when one ended instead.
     member site.Ready() =

@@ -63,6 +63,9 @@ let verify (events: RaftTrace.Event seq) =
             Environment.NewLine
             (String.concat Environment.NewLine lines)
 
+let text (seen: RaftTrace.Figures) =
+    $"traces: {seen.Events} events of {seen.Groups} groups, {seen.Elections} elections, {seen.Committed} entries committed, {seen.Crashes} restarts, {seen.Wipes} lost disks; all as the specification has it"
+
 /// Fails at the first state that a follower site shows and its leader site never had; how many there were, if there is none.
 let verifyFollower (leader: RaftTrace.Event seq) (follower: RaftTrace.Event seq) =
     match RaftTrace.checkFollower leader follower with
