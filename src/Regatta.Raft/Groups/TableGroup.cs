@@ -327,12 +327,7 @@ internal sealed partial class TableGroup : ITableGroup
     {
         try
         {
-            await _setting.Log.Settled().WaitAsync(_setting.Options.BarrierTimeout, _setting.Time).ConfigureAwait(false);
-        }
-        catch (TimeoutException)
-        {
-            _setting.FailStop.Trigger(
-                $"What was written to the Raft log of table '{_spec.Name}' (group {GroupId}) is not on disk after {_setting.Options.BarrierTimeout.TotalSeconds} s. Check the disk (kernel log), then start the node again.");
+            await _setting.Log.Settled().WaitAsync(_setting.FailStop.Token).ConfigureAwait(false);
         }
         catch (Exception) when (_setting.FailStop.Cause is not null)
         {
