@@ -252,6 +252,9 @@ let private tampered =
       "an entry of a former leader comes late",
       (added (1, "applied 7 2 5 a5") (1, "wrote 7 put 3 1 14") @ [ 3, "wrote 7 delete 3 3 put 3 1 14" ]),
       WritesWhatNobodyProposed
+      "acknowledged in a term that is not on disk",
+      (life @ [ 1, "wrote 7 hard 2 0 0 0"; 1, "matched 7 2 2" ]),
+      AcknowledgesWhatItDoesNotHave
       "a round is left out", instead 3 "taken 3" "taken 4", LostWhatWasSynced
       "a term goes back", instead 3 "wrote 7 hard 2 2 0 0" "wrote 7 hard 0 0 0 0", TermGoesBack
       "a leader writes on after its crash", (life @ [ 1, "wrote 7 put 3 1 14" ]), WritesWhatNobodyProposed
