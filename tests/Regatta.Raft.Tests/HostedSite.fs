@@ -67,7 +67,7 @@ type HostedSite(root: string, count: int64) =
     member _.Ids = ids
 
     /// What a test makes the nodes do that the specification does not allow.
-    member val Breaks: RaftTrace.Reason option = None with get, set
+    member val Breaks: RaftTraceCheck.Reason option = None with get, set
     member _.PathOf(id: int64) = pathOf id
     member _.Node(id: int64) = nodes[id]
 
@@ -163,7 +163,7 @@ type HostedSite(root: string, count: int64) =
                         match site.Breaks with
                         | None -> Traces.verify (Traces.read traces) |> ignore
                         | Some reason ->
-                            match RaftTrace.check (Traces.read traces) with
+                            match RaftTraceCheck.check (Traces.read traces) with
                             | Error mismatch -> Expect.equal mismatch.Reason reason "what the trace is refused for"
                             | Ok _ -> failtest "the specification allows it")
                 }

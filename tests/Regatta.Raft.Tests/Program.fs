@@ -42,6 +42,10 @@ let main argv =
               GroupLogTornTests.tests
               ForwardedWriteTests.tests
               AfterwardsTests.tests
+              BallotTests.tests
+              RaftMessageTests.tests
+              LogTailTests.tests
+              GroupTraceTests.tests
               TlcTraceTests.tests
               WipedVoterTests.tests
               MadeAnewTests.tests

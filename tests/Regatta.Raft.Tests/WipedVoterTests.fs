@@ -76,7 +76,7 @@ let private votes =
             use directory = new TemporaryDirectory()
             use site = new HostedSite(directory.Path)
             let! _, b, c, (history, founders) = committedOnTwo site
-            site.Breaks <- Some RaftTrace.TakesPartWithoutItsDisk
+            site.Breaks <- Some RaftTraceCheck.TakesPartWithoutItsDisk
 
             // The rule taken out: the new disk is taken for a founder's.
             using (NodeDirectory.OpenInSite(site.PathOf b, NodeRole.Leader, b)) (fun fresh ->

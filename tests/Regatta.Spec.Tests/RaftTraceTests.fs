@@ -5,6 +5,7 @@ open System
 open Expecto
 open Regatta.Spec
 open Regatta.Spec.RaftTrace
+open Regatta.Spec.RaftTraceCheck
 open Regatta.Spec.Tests.ToldTraces
 open Regatta.Testing
 
@@ -203,6 +204,35 @@ let private before line target =
 
 let private added target line = List.insertAt (List.findIndex ((=) target) life) line life
 
+/// The first node leads on, the third one has voted for the second one on a disk that it loses, and comes back in the first one's term: as if it had asked before the second one stood.
+let private votesAgain =
+    List.takeWhile ((<>) (1, "began 3 3")) life
+    @ [ 2, "wrote 7 hard 2 2 0 0"
+        2, "taken 4"
+        3, "wrote 7 hard 2 2 0 0"
+        3, "taken 2"
+        3, "synced 2"
+        3, "began 3 0"
+        3, "wrote 7 hard 1 1 0 0"
+        3, "taken 1"
+        3, "synced 1"
+        3, "wrote 7 delete 1 2 hard 1 1 2 1"
+        3, "taken 2"
+        3, "synced 2"
+        3, "opened 7 1 1 2 1 2 1 2" ]
+
+/// Behind that: the first node's third entry is committed.
+let private third =
+    [ 1, "wrote 7 put 3 1 14"
+      1, "taken 4"
+      1, "synced 4"
+      3, "wrote 7 put 3 1 14"
+      3, "taken 3"
+      3, "synced 3"
+      3, "matched 7 1 3"
+      1, "counted 7 1 3 3"
+      1, "committed 7 3" ]
+
 let private tampered =
     [ "a write is left out", without 1 "wrote 7 put 1 1 11", WritesWhatNobodyProposed
       "a follower's write is left out", without 2 "wrote 7 put 2 1 12", AcknowledgesWhatItDoesNotHave
@@ -269,15 +299,22 @@ let private tampered =
       "a lost disk's node has too little",
       (life @ [ 3, "began 3 0"; 3, "wrote 7 hard 2 2 0 0"; 3, "wrote 7 delete 1 2 hard 2 2 2 1" ]),
       ComesBackWithTooLittle
+      "a lost disk's node comes back in a term that the others have left",
+      (life @ [ 3, "began 3 0"; 3, "wrote 7 hard 1 1 0 0"; 3, "wrote 7 delete 1 3 hard 1 1 3 2" ]),
+      ComesBackInAnOlderTerm
+      "a lost disk's vote is given again",
+      votesAgain @ [ 1, "wrote 7 hard 2 1 0 0"; 3, "wrote 7 hard 2 1 2 1"; 3, "taken 3"; 3, "synced 3" ],
+      VotesTwice
+      "a leader commits behind a later one's back", votesAgain @ [ 2, "synced 4"; 2, "won 7 2" ] @ third, CommitsWithoutAMajority
+      "a later leader has less than is committed", votesAgain @ third @ [ 2, "synced 4"; 2, "won 7 2" ], WinsWithoutWhatIsCommitted
       "the first life is not there", List.skip 1 life, BeginsInTheMiddle ]
 
 let private isUsed =
     testCase "every reason is given" (fun () ->
         let all = Reflection.FSharpType.GetUnionCases typeof<Reason> |> Array.map _.Name |> Set.ofArray
         let given = tampered |> List.map (fun (_, _, reason) -> string reason) |> Set.ofList
-        // Lines are numbered here, a follower site is another test's, and the third one follows from the other rules.
-        let others = Set [ string MissesALine; string ShowsWhatItsLeaderSiteHasNot; string WinsWithoutWhatIsCommitted ]
-        Expect.equal (Set.difference all given) others "those that no trace here is refused for")
+        // Lines are numbered here, so that none of these misses one.
+        Expect.equal (Set.difference all given) (Set [ string MissesALine ]) "those that no trace here is refused for")
 
 let private sites =
     let shows states = [ for number, state in List.indexed states -> Line.parse $"{number} 1 {number + 1} applied 7 {number + 1} {state}" ]
@@ -287,13 +324,14 @@ let private sites =
     testList
         "follower sites"
         [ testCase "show what their leader site has had, in other steps: accepted" (fun () ->
-              Expect.equal (checkFollower leader (shows [ "0 a0"; "2 a2"; "5 a5" ])) (Ok 3) "three states")
-          for name, state in [ "a revision that it has not", "6 a6"; "another history", "3 b3"; "a revision with another's hash", "2 a3" ] do
+              Expect.equal (FollowerTraceCheck.check leader (shows [ "0 a0"; "2 a2"; "5 a5" ])) (Ok 3) "three states")
+          for name, states, reason in
+              [ "a revision that it has not", [ "1 a1"; "6 a6" ], FollowerTraceCheck.ShowsWhatItsLeaderSiteHasNot
+                "another history", [ "1 a1"; "3 b3" ], FollowerTraceCheck.ShowsWhatItsLeaderSiteHasNot
+                "a revision with another's hash", [ "1 a1"; "2 a3" ], FollowerTraceCheck.ShowsWhatItsLeaderSiteHasNot
+                "an older state than before", [ "4 a4"; "2 a2" ], FollowerTraceCheck.GoesBack ] do
               testCase $"show {name}: refused" (fun () ->
-                  Expect.equal
-                      (checkFollower leader (shows [ "1 a1"; state ]) |> Result.mapError _.Reason)
-                      (Error ShowsWhatItsLeaderSiteHasNot)
-                      "the reason") ]
+                  Expect.equal (FollowerTraceCheck.check leader (shows states) |> Result.mapError snd) (Error reason) "the reason") ]
 
 let private doctored =
     testList

@@ -50,7 +50,7 @@ type private Latest() =
 let verify (events: RaftTrace.Event seq) =
     let latest = Latest()
 
-    match RaftTrace.check (Seq.map latest.Seen events) with
+    match RaftTraceCheck.check (Seq.map latest.Seen events) with
     | Ok figures -> figures
     | Error mismatch ->
         let lines = latest.Before mismatch.Event |> List.map (fun event -> $"  %d{event.Node}: %A{event.Act}")
@@ -63,19 +63,15 @@ let verify (events: RaftTrace.Event seq) =
             Environment.NewLine
             (String.concat Environment.NewLine lines)
 
-let text (seen: RaftTrace.Figures) =
+let text (seen: RaftTraceCheck.Figures) =
     $"traces: {seen.Events} events of {seen.Groups} groups, {seen.Elections} elections, {seen.Committed} entries committed, {seen.Crashes} restarts, {seen.Wipes} lost disks; all as the specification has it"
 
-/// Fails at the first state that a follower site shows and its leader site never had; how many there were, if there is none.
+/// Fails at the first state that a follower site shows and its leader site never had, or that is older than one before; how many there were, if there is none.
 let verifyFollower (leader: RaftTrace.Event seq) (follower: RaftTrace.Event seq) =
-    match RaftTrace.checkFollower leader follower with
+    match FollowerTraceCheck.check leader follower with
     | Ok count -> count
-    | Error mismatch ->
-        failtestf
-            "node %d of the follower site did what the specification does not allow, %A: %A"
-            mismatch.Event.Node
-            mismatch.Reason
-            mismatch.Event.Act
+    | Error(event, reason) ->
+        failtestf "node %d of the follower site did what the specification does not allow, %A: %A" event.Node reason event.Act
 
 let private endsWhole (path: string) =
     use file = File.OpenRead path

@@ -30,11 +30,14 @@ type internal ExpectoFramework(root: Test, patience: TimeSpan) =
             let uids = list.TestNodeUids |> Seq.map (fun uid -> uid.Value) |> Set.ofSeq
             fun test -> uids.Contains(nameOf test)
         | _ ->
-            // A plain way to run one test by hand: every test whose full name contains the text.
+            // A plain way to run some tests by hand: those whose full names contain the text, or one of several with | between them.
             match Environment.GetEnvironmentVariable "REGATTA_TEST_FILTER" with
             | null
             | "" -> fun _ -> true
-            | text -> fun test -> (nameOf test).Contains(text, StringComparison.OrdinalIgnoreCase)
+            | texts ->
+                fun test ->
+                    texts.Split '|'
+                    |> Array.exists (fun text -> (nameOf test).Contains(text, StringComparison.OrdinalIgnoreCase))
 
     let run (test: FlatTest) (token: CancellationToken) =
         async {
