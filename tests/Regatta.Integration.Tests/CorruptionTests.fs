@@ -7,6 +7,7 @@ open System.Text
 open Expecto
 open Grpc.Core
 open Regatta.Testing
+open Regatta.Testing.Nodes
 
 let private size = { Workers = 16; KeysPerWorker = 8; MaxValueBytes = 3000 }
 let private patience = TimeSpan.FromSeconds 120.0
@@ -110,14 +111,14 @@ let private prepare data ports =
         let mutable state = TableState.empty
 
         for session in 1..3 do
-            use! node = Launch.ready start
-            use client = Launch.client ports
-            let! before = Launch.verify $"session {session}" node client workload state []
+            use! node = Rounds.ready start
+            use client = Rounds.client ports
+            let! before = Rounds.verify $"session {session}" node client workload state []
             let running = workload.Start(client, before.State, 2000)
             do! running.Loaded
             running.Stop()
             let! calls = running.Finished
-            let! round = Launch.verify $"the end of session {session}" node client workload before.State calls
+            let! round = Rounds.verify $"the end of session {session}" node client workload before.State calls
             state <- round.State
             let! code = node.Terminate(TimeSpan.FromSeconds 10.0)
             Expect.equal code 0 "the exit code of a clean stop"
@@ -149,7 +150,7 @@ let private flipOne (scratch: Scratch) (ports: Ports) expected pristine kind (vi
         Machine.must "cp" [ "-a"; pristine; copy ] |> ignore
         let name = Path.GetRelativePath(pristine, victim)
         flip (Path.Combine(copy, name)) offset
-        use client = Launch.client ports
+        use client = Rounds.client ports
         let! finding = findOut (Launch.leader copy ports []) client
         Directory.Delete(copy, true)
 

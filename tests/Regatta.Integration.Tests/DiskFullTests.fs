@@ -6,6 +6,7 @@ open System.IO
 open Expecto
 open Grpc.Core
 open Regatta.Testing
+open Regatta.Testing.Nodes
 
 let private size = { Workers = 16; KeysPerWorker = 8; MaxValueBytes = 4000 }
 let private megabyte = 1024L * 1024L
@@ -48,8 +49,8 @@ let private lowWater =
                 use ports = Ports.Take()
                 let mark = 128L * megabyte
                 let start = Launch.leader (Path.Combine(disk.Path, "data")) ports [ "--disk.low-water-bytes"; string mark ]
-                use! node = Launch.ready start
-                use client = Launch.client ports
+                use! node = Rounds.ready start
+                use client = Rounds.client ports
                 let rounds = Scale.pick 2 5
 
                 for round in 1..rounds do
@@ -87,9 +88,9 @@ let private full =
             let rounds = Scale.pick 2 10
 
             for fault in 1 .. rounds + 1 do
-                use! node = Launch.ready start
-                use client = Launch.client ports
-                let! round = Launch.verify $"after the disk was full, {fault - 1}" node client workload state operations
+                use! node = Rounds.ready start
+                use client = Rounds.client ports
+                let! round = Rounds.verify $"after the disk was full, {fault - 1}" node client workload state operations
                 totals.Add round
                 state <- round.State
 

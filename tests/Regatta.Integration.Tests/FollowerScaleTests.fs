@@ -7,6 +7,7 @@ open System.Threading
 open System.Threading.Tasks
 open Expecto
 open Regatta.Testing
+open Regatta.Testing.Nodes
 
 let private patience = TimeSpan.FromMinutes 5.0
 
@@ -32,7 +33,7 @@ let private wholeState =
             use relay = new Relay()
             let megabytes = Scale.pick 20 1024
             let draw = Random Seed.current
-            use! leader = Launch.ready (Launch.leader (scratch.Sub "leader") leaderPorts [ "--changelog.max-count"; "2" ])
+            use! leader = Rounds.ready (Launch.leader (scratch.Sub "leader") leaderPorts [ "--changelog.max-count"; "2" ])
             use writer = new Client(leaderPorts.Clients, Launch.table, patience)
             let mutable revision = 0L
 

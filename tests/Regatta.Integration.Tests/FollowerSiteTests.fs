@@ -9,6 +9,7 @@ open Expecto
 open Grpc.Core
 open Regatta.Protocol.V1
 open Regatta.Testing
+open Regatta.Testing.Nodes
 
 let private size = { Workers = 6; KeysPerWorker = 6; MaxValueBytes = 400 }
 
@@ -201,8 +202,8 @@ let private handsOver =
         task {
             use scratch = new Scratch()
             use ports = Ports.Take()
-            use! _leader = Launch.ready (Launch.leader (scratch.Sub "leader") ports [])
-            use client = Launch.client ports
+            use! _leader = Rounds.ready (Launch.leader (scratch.Sub "leader") ports [])
+            use client = Rounds.client ports
             let links = [ for _ in Site.All -> new Relay() ]
 
             for link in links do

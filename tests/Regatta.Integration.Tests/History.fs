@@ -1,6 +1,7 @@
 namespace Regatta.Integration.Tests
 
 open System.Collections.Generic
+open Regatta.Testing.Nodes
 
 /// What a worker asked for. Keys belong to one worker each, and every value is written at most once.
 type Change =

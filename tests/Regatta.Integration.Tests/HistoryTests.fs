@@ -1,6 +1,7 @@
 module Regatta.Integration.Tests.HistoryTests
 
 open Expecto
+open Regatta.Testing.Nodes
 
 let private stored value created modified version = { Value = value; Created = created; Modified = modified; Version = version }
 let private call change begun ended outcome = { Change = change; Begun = begun; Ended = ended; Outcome = outcome }

@@ -9,6 +9,7 @@ open Google.Protobuf
 open Grpc.Core
 open Regatta.Protocol.V1
 open Regatta.Protocol.Mvcc
+open Regatta.Testing.Nodes
 
 /// What somebody has written, at which revision, and tells others of, with the token of the session that knows it.
 type Told = { Key: string; Count: int; Revision: int64; Token: string }

@@ -5,6 +5,7 @@ open System.Threading.Tasks
 open Expecto
 open Regatta.Testing
 open Regatta.Testing.Tables
+open Regatta.Testing.Nodes
 
 let private small = { Workers = 24; KeysPerWorker = 8; MaxValueBytes = 400 }
 
@@ -34,9 +35,9 @@ let private survives name size kills =
             let mutable whileStarting = 0
 
             for kill in 1 .. kills + 1 do
-                use! node = Launch.ready start
-                use client = Launch.client ports
-                let! round = Launch.verify $"after kill {kill - 1}" node client workload state operations
+                use! node = Rounds.ready start
+                use client = Rounds.client ports
+                let! round = Rounds.verify $"after kill {kill - 1}" node client workload state operations
                 totals.Add round
                 state <- round.State
                 operations <- []

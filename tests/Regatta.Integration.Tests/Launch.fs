@@ -4,6 +4,7 @@ open System
 open System.Collections.Generic
 open System.Threading.Tasks
 open Expecto
+open Regatta.Testing.Nodes
 
 /// The ways in which the tests start a node, and what they all do after a crash.
 module Launch =

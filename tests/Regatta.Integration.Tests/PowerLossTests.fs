@@ -4,6 +4,7 @@ open System
 open System.IO
 open Expecto
 open Regatta.Testing
+open Regatta.Testing.Nodes
 
 let private small = { Workers = 24; KeysPerWorker = 8; MaxValueBytes = 400 }
 let private large = { Workers = 8; KeysPerWorker = 6; MaxValueBytes = 60_000 }
@@ -22,9 +23,9 @@ let private survives name size losses =
             let mutable operations = []
 
             for loss in 1 .. losses + 1 do
-                use! node = Launch.ready start
-                use client = Launch.client ports
-                let! round = Launch.verify $"after power loss {loss - 1}" node client workload state operations
+                use! node = Rounds.ready start
+                use client = Rounds.client ports
+                let! round = Rounds.verify $"after power loss {loss - 1}" node client workload state operations
                 totals.Add round
                 state <- round.State
 
@@ -53,8 +54,8 @@ let private showsAMissingSync =
             use ports = Ports.Take()
             let workload = Workload(Seed.current, small)
             let start = Launch.leader (Path.Combine(disk.Path, "data")) ports []
-            use! node = Launch.ready start
-            use client = Launch.client ports
+            use! node = Rounds.ready start
+            use client = Rounds.client ports
             use syncs = FaultySyncs.Attach(OnlyPretends, node.Id, scratch.Sub "strace")
             do! syncs.Attached
             let running = workload.Start(client, TableState.empty, 500)

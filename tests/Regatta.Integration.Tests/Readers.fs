@@ -4,6 +4,7 @@ open System
 open System.Collections.Generic
 open System.Threading.Tasks
 open Grpc.Core
+open Regatta.Testing.Nodes
 
 /// A linearizable read. `Floor` is the highest revision that was acknowledged when it began.
 type Read = { Node: int; Key: string; Floor: int64; Revision: int64; Found: Stored option }

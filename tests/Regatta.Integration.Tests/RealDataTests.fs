@@ -8,6 +8,7 @@ open System.Threading
 open System.Threading.Tasks
 open Expecto
 open Regatta.Testing
+open Regatta.Testing.Nodes
 
 /// Turns the package records of the Debian archive, as `apt-cache dumpavail` prints them, into JSON lines: tens of thousands of keys, some 60 MB, real
 /// sizes and real text.
@@ -128,7 +129,7 @@ let private roundTrip =
                 let archive = archive.Value
                 let start = Launch.dev (scratch.Sub "data") ports
 
-                use! node = Launch.ready start
+                use! node = Rounds.ready start
                 regatta ports [ "table"; "create"; packages ] |> ignore
                 regatta ports [ "kv"; "load"; archive.Lines; "-t"; packages ] |> ignore
                 let dumped = scratch.Sub "dumped.jsonl"
@@ -141,7 +142,7 @@ let private roundTrip =
                 let! moves = oneView ports client libraries
 
                 do! node.Kill()
-                use! again = Launch.ready start
+                use! again = Rounds.ready start
                 let restored = scratch.Sub "restored.jsonl"
                 regatta ports [ "kv"; "dump"; restored; "-t"; packages ] |> ignore
                 sameBytes archive.Lines restored "dump after kill -9"

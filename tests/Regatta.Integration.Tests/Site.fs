@@ -10,6 +10,7 @@ open Grpc.Core
 open Regatta.Protocol.V1
 open Regatta.Testing
 open Regatta.Testing.Tables
+open Regatta.Testing.Nodes
 
 /// A site of three nodes, each a process of its own. Nodes are numbered from 0 here; their ids are one higher. Its ports stay the same for as long as it
 /// lives, and so do its clients. At its end all that its nodes wrote down of their groups is held against the specification.

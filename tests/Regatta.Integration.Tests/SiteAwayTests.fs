@@ -7,6 +7,7 @@ open System.Threading.Tasks
 open Expecto
 open Regatta.Protocol.V1
 open Regatta.Testing
+open Regatta.Testing.Nodes
 
 let private patience = TimeSpan.FromSeconds 120.0
 

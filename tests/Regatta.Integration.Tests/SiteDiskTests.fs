@@ -4,6 +4,7 @@ open System
 open System.IO
 open System.Threading.Tasks
 open Regatta.Testing
+open Regatta.Testing.Nodes
 
 let private size = { Workers = 8; KeysPerWorker = 6; MaxValueBytes = 2000 }
 let private patience = TimeSpan.FromSeconds 120.0

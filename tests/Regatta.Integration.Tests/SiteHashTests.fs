@@ -5,6 +5,7 @@ open System.Threading
 open System.Threading.Tasks
 open Expecto
 open Regatta.Testing
+open Regatta.Testing.Nodes
 
 /// The nodes' answers, without those that have none.
 let private answers (reply: Regatta.Protocol.V1Ext.TableHashResponse) =

@@ -4,6 +4,7 @@ open System
 open System.Threading.Tasks
 open Expecto
 open Regatta.Testing
+open Regatta.Testing.Nodes
 
 let private size = { Workers = 8; KeysPerWorker = 6; MaxValueBytes = 400 }
 

@@ -3,6 +3,7 @@ namespace Regatta.Integration.Tests
 open System
 open System.Threading.Tasks
 open Regatta.Testing
+open Regatta.Testing.Nodes
 
 /// Writers and linearizable readers on all nodes of a site, round by round. A round ends when the site is whole again: then every node must have
 /// the same history, and it must be one that all the calls since the last round allow.
@@ -91,7 +92,7 @@ type SiteLoad(site: Site, size: WorkloadSize, readers: int) =
                 match History.checkAfter opened state calls found with
                 | Error violations ->
                     site.Fail
-                        $"%s{what}: {violations.Length} violations between revision {state.Revision} and {found.Revision}, of them:{Environment.NewLine}{Launch.show violations}"
+                        $"%s{what}: {violations.Length} violations between revision {state.Revision} and {found.Revision}, of them:{Environment.NewLine}{Rounds.show violations}"
                 | Ok round ->
                     match Readers.check state calls round seen with
                     | [] -> ()

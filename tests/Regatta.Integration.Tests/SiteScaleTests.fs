@@ -8,6 +8,7 @@ open System.Threading.Tasks
 open Expecto
 open Regatta.Protocol.V1
 open Regatta.Testing
+open Regatta.Testing.Nodes
 
 /// Long enough for a table that is elected at last on a loaded machine; the measured times are reported.
 let private patience = TimeSpan.FromSeconds 60.0

@@ -3,6 +3,7 @@ module Regatta.Integration.Tests.StopTests
 open System
 open Expecto
 open Regatta.Testing
+open Regatta.Testing.Nodes
 
 let private size = { Workers = 16; KeysPerWorker = 8; MaxValueBytes = 2000 }
 let private tenSeconds = TimeSpan.FromSeconds 10.0
@@ -21,9 +22,9 @@ let private stopsCleanly =
             let stops = Scale.pick 3 20
 
             for stop in 1 .. stops + 1 do
-                use! node = Launch.ready start
-                use client = Launch.client ports
-                let! round = Launch.verify $"after stop {stop - 1}" node client workload state operations
+                use! node = Rounds.ready start
+                use client = Rounds.client ports
+                let! round = Rounds.verify $"after stop {stop - 1}" node client workload state operations
                 totals.Add round
                 Expect.equal round.UnknownButHappened 0 $"writes that happened before stop {stop - 1} and were not answered"
                 state <- round.State
@@ -46,8 +47,8 @@ let private refusesASecondProcess =
             use ports = Ports.Take()
             use otherPorts = Ports.Take()
             let data = scratch.Sub "data"
-            use! first = Launch.ready (Launch.leader data ports [])
-            use client = Launch.client ports
+            use! first = Rounds.ready (Launch.leader data ports [])
+            use client = Rounds.client ports
             let! before = client.Put("key", "before")
             use second = NodeProcess.Start(Launch.leader data otherPorts [])
             let! code = second.Exit(TimeSpan.FromSeconds 60.0)

@@ -5,6 +5,7 @@ open System.Diagnostics
 open System.IO
 open Expecto
 open Regatta.Testing
+open Regatta.Testing.Nodes
 
 let private size = { Workers = 24; KeysPerWorker = 8; MaxValueBytes = 1000 }
 let private patience = TimeSpan.FromSeconds 120.0
@@ -54,9 +55,9 @@ let private underLoad =
                 let rounds = Scale.pick 2 20
 
                 for fault in 1 .. rounds + 1 do
-                    use! node = Launch.ready start
-                    use client = Launch.client ports
-                    let! round = Launch.verify $"after fault {fault - 1}" node client workload state operations
+                    use! node = Rounds.ready start
+                    use client = Rounds.client ports
+                    let! round = Rounds.verify $"after fault {fault - 1}" node client workload state operations
                     totals.Add round
                     state <- round.State
 
@@ -93,7 +94,7 @@ let private whileStarting =
                 for nth in 1..depth do
                     let log = scratch.Sub $"strace-{nth}"
                     use faulty = NodeProcess.Start { start with Prefix = FaultySyncs.Prefix(log, nth) }
-                    use client = Launch.client ports
+                    use client = Rounds.client ports
 
                     let stoppedByItself =
                         task {
@@ -118,8 +119,8 @@ let private whileStarting =
                     if not (File.ReadAllText(log).Contains("(INJECTED)", StringComparison.Ordinal)) then
                         faulty.Fail "no sync failed, so the test shows nothing"
 
-                    use! node = Launch.ready start
-                    use client = Launch.client ports
+                    use! node = Rounds.ready start
+                    use client = Rounds.client ports
                     let! _ = client.Put("after", string nth)
                     let! code = node.Terminate(TimeSpan.FromSeconds 10.0)
                     Expect.equal code 0 "the exit code of a clean stop"

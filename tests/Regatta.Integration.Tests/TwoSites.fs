@@ -10,6 +10,7 @@ open Grpc.Core
 open Regatta.Protocol.V1
 open Regatta.Testing
 open Regatta.Testing.Tables
+open Regatta.Testing.Nodes
 
 /// Where the follower site stands beside the leader site's changelog.
 type Position =

@@ -6,6 +6,7 @@ open System.Diagnostics
 open System.Threading
 open System.Threading.Tasks
 open Grpc.Core
+open Regatta.Testing.Nodes
 
 /// How much a workload writes. Each worker has one call in flight and keys of its own.
 type WorkloadSize = { Workers: int; KeysPerWorker: int; MaxValueBytes: int }

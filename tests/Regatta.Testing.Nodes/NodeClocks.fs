@@ -1,4 +1,4 @@
-namespace Regatta.Integration.Tests
+namespace Regatta.Testing.Nodes
 
 open System
 open System.Collections.Generic
