@@ -29,7 +29,7 @@ let private says (site: Site) (index: int) (parts: string list) =
             | Ended -> site.Fail $"node {index + 1} was to say %A{parts}, and is ready or has ended"
     }
 
-let tests =
+let private waiting =
     Case.ofTask "a node that waits for others says in /readyz for which ones, for what, and why they are not there" (fun () ->
         task {
             use scratch = new Scratch()
@@ -65,3 +65,17 @@ let tests =
             site.Start 1
             do! site.Ready()
         })
+
+let private tableless =
+    Case.ofTask "a follower site of a leader site without tables is ready, also the nodes that do not pull" (fun () ->
+        task {
+            use scratch = new Scratch()
+            use ports = Ports.Take()
+            let start = Launch.node "leader" 1 (scratch.Sub "leader") ports [ $"127.0.0.1:{ports.Raft}" ] []
+            use! _ = Rounds.ready start
+            let launch = Launch.followerNode [ $"http://127.0.0.1:{ports.Replication}" ]
+            use site = new Site(launch, (fun index -> scratch.Sub $"follower-{index + 1}"), [])
+            do! site.StartAll()
+        })
+
+let tests = Expecto.Tests.testList "starts" [ waiting; tableless ]

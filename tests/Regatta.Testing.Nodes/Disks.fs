@@ -32,7 +32,8 @@ type Ext4Disk(megabytes: int) =
     do
         Directory.CreateDirectory mount |> ignore
         Machine.must "truncate" [ "-s"; $"{megabytes}M"; image ] |> ignore
-        Machine.must "mkfs.ext4" [ "-q"; "-F"; image ] |> ignore
+        // All of it is for whoever asks, also root.
+        Machine.must "mkfs.ext4" [ "-q"; "-F"; "-m"; "0"; image ] |> ignore
         attach ()
 
     /// Skips the test with a sentence where the machine does not let us do this.
@@ -65,33 +66,47 @@ type Ext4Disk(megabytes: int) =
             detach ()
             (scratch :> IDisposable).Dispose()
 
+/// A file that takes up the room of a file system.
+type Ballast(directory: string) =
+    let file = Path.Combine(directory, "ballast")
+    member _.FreeBytes = DriveInfo(directory).AvailableFreeSpace
+
+    /// Takes space until no more than so many bytes are left.
+    member ballast.FillUpTo(left: int64) =
+        let missing = ballast.FreeBytes - left
+        let there = if File.Exists file then FileInfo(file).Length else 0L
+
+        if missing > 0L then
+            // Blocks that are promised to a file are gone for all others, without a byte's being written. What the file system does not promise, writes take.
+            Machine.run (TimeSpan.FromMinutes 1.0) "fallocate" [ "-o"; string there; "-l"; string missing; file ] |> ignore
+
+        use file = new FileStream(file, FileMode.Append, FileAccess.Write, FileShare.None, 1)
+        let block = Array.zeroCreate<byte> 65536
+        let mutable full = false
+
+        while not full && ballast.FreeBytes > left do
+            try
+                file.Write(block, 0, int (min (int64 block.Length) (ballast.FreeBytes - left)))
+            with :? IOException ->
+                full <- true
+
+    /// Gives the space back.
+    member _.MakeRoom() = File.Delete file
+
 /// A small file system in memory, to be filled up.
 type SmallDisk(megabytes: int) =
     let scratch = new Scratch()
     let mount = scratch.Sub "disk"
-    let ballast = Path.Combine(mount, "ballast")
+    let ballast = Ballast mount
 
     do
         Directory.CreateDirectory mount |> ignore
         Machine.must "mount" [ "-t"; "tmpfs"; "-o"; $"size={megabytes}m"; "tmpfs"; mount ] |> ignore
 
     member _.Path = mount
-    member _.FreeBytes = DriveInfo(mount).AvailableFreeSpace
-
-    /// Takes space until no more than so many bytes are left.
-    member disk.FillUpTo(left: int64) =
-        use file = new FileStream(ballast, FileMode.Append, FileAccess.Write, FileShare.None, 1)
-        let block = Array.zeroCreate<byte> 65536
-        let mutable full = false
-
-        while not full && disk.FreeBytes > left do
-            try
-                file.Write(block, 0, int (min (int64 block.Length) (disk.FreeBytes - left)))
-            with :? IOException ->
-                full <- true
-
-    /// Gives the space back.
-    member _.MakeRoom() = File.Delete ballast
+    member _.FreeBytes = ballast.FreeBytes
+    member _.FillUpTo(left: int64) = ballast.FillUpTo left
+    member _.MakeRoom() = ballast.MakeRoom()
 
     interface IDisposable with
         member _.Dispose() =

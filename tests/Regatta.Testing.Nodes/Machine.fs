@@ -22,7 +22,8 @@ type CommandOutput = { ExitCode: int; Out: string; Error: string }
 module Machine =
     let isRoot = Native.geteuid () = 0u
 
-    let private onPath name =
+    /// Whether a command is installed.
+    let isThere name =
         let directories =
             (match Environment.GetEnvironmentVariable "PATH" with
              | null -> ""
@@ -76,7 +77,7 @@ module Machine =
             | code -> raise (Win32Exception code)
 
     /// Skips the test with a sentence when a command is not installed.
-    let needsCommand what name = if not (onPath name) then skiptest $"left out: {what} needs the command {name}, which is not installed"
+    let needsCommand what name = if not (isThere name) then skiptest $"left out: {what} needs the command {name}, which is not installed"
 
     /// Skips the test with a sentence when we are not root.
     let needsRoot what = if not isRoot then skiptest $"left out: {what} needs root"

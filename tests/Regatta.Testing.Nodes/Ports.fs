@@ -38,6 +38,7 @@ type Ports private (basePort: int, reservation: FileStream) =
     member _.Base = basePort
     member _.Clients = basePort
     member _.Replication = basePort + 1
+    member _.Raft = basePort + 2
     member _.Rest = basePort + 3
 
     static member Take() =

@@ -11,6 +11,8 @@ type SyncFault =
     | FailsWithEio
     /// Does nothing and says that it did: what no disk should do, and what a missing sync would look like.
     | OnlyPretends
+    /// Takes so many milliseconds more.
+    | TakesLonger of milliseconds: int
 
 /// strace as the source of disk faults: every fsync and fdatasync of a running process goes wrong from now on.
 type FaultySyncs private (tracer: Process, log: string, attached: TaskCompletionSource) =
@@ -18,6 +20,7 @@ type FaultySyncs private (tracer: Process, log: string, attached: TaskCompletion
         match fault with
         | FailsWithEio -> "inject=fsync,fdatasync:error=EIO"
         | OnlyPretends -> "inject=fsync,fdatasync:retval=0"
+        | TakesLonger milliseconds -> $"inject=fsync,fdatasync:delay_enter={milliseconds * 1000}"
 
     /// Skips the test with a sentence where the machine does not let us do this.
     static member Needs what =
@@ -53,6 +56,12 @@ type FaultySyncs private (tracer: Process, log: string, attached: TaskCompletion
 
     /// Completes when strace has all threads of the process: from here on every sync is faulty.
     member _.Attached = attached.Task
+
+    /// Syncs are what they were.
+    member _.Detach() =
+        task {
+            if not tracer.HasExited && Machine.signal Signal.terminate tracer.Id then do! tracer.WaitForExitAsync()
+        }
 
     /// Ends with the traced process.
     member _.Ended = tracer.WaitForExitAsync()

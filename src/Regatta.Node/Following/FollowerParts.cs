@@ -21,6 +21,7 @@ internal sealed class FollowerParts : IAsyncDisposable
     private readonly Func<IEnumerable<PullTarget>> _targets;
     private readonly SitePuller _puller;
     private readonly GoCatalogue? _goCatalogue;
+    private readonly FirstTables _firstTables;
     private readonly TimeProvider _time;
     private readonly Task _pulling;
 
@@ -51,7 +52,12 @@ internal sealed class FollowerParts : IAsyncDisposable
             ? new GoCatalogue(catalogue, options.RaftNodeId, _site, options.ReplicationReconcileInterval, time, loggers.CreateLogger<GoCatalogue>())
             : null;
         PullHandover handover = new(groups.Site, options.RaftNodeId, _targets, Status, time, loggers.CreateLogger<PullHandover>());
-        _pulling = Task.WhenAll(_puller.RunAsync(_stopping.Token), handover.RunAsync(_stopping.Token), _goCatalogue?.RunAsync(_stopping.Token) ?? Task.CompletedTask);
+        _firstTables = new FirstTables(_site, () => catalogue.Group.Reader.Revision, time);
+        _pulling = Task.WhenAll(
+            _puller.RunAsync(_stopping.Token),
+            handover.RunAsync(_stopping.Token),
+            _firstTables.RunAsync(_stopping.Token),
+            _goCatalogue?.RunAsync(_stopping.Token) ?? Task.CompletedTask);
     }
 
     public ChannelSet Leader { get; }
@@ -65,7 +71,7 @@ internal sealed class FollowerParts : IAsyncDisposable
         get
         {
             long known = _catalogue.Group.Reader.Revision;
-            if (known == 0 && CatalogueStatus is not { State: PullState.Following })
+            if (known == 0 && !_firstTables.AreNone && CatalogueStatus is not { State: PullState.Following })
                 return "waiting for the leader site's catalogue" + (CatalogueStatus is { Reason.Length: > 0 } status ? ": " + status.Reason : "");
             return _reconciler.Reached < known ? "opening new tables" : null;
         }

@@ -1,0 +1,75 @@
+namespace Regatta.Chaos
+
+open System
+open System.Collections.Generic
+open System.Threading
+open System.Threading.Tasks
+open Google.Protobuf
+open Grpc.Core
+open Grpc.Net.Client
+open Regatta.Protocol.Replication
+open Regatta.Spec
+
+/// Collects what each revision of a table did from the changelogs of all nodes of the leader site, past all links. What two nodes tell of one revision must be the same.
+type Historian(fleet: Fleet, table: string, journal: Journal) =
+    let gate = obj ()
+    let told = Dictionary<Revision, Command>()
+    let stop = new CancellationTokenSource()
+    let mutable reached = 0L
+
+    let note (place: Place) (revision: Revision) command =
+        lock gate (fun () ->
+            match told.TryGetValue revision with
+            | true, known when known <> command ->
+                journal.Finds
+                    $"{Place.name place} has another revision {revision} of table {table}: %A{command}, and another node %A{known}"
+            | true, _ -> ()
+            | _ ->
+                told[revision] <- command
+
+                while told.ContainsKey(reached + 1L) do
+                    reached <- reached + 1L)
+
+    let follow (channel: GrpcChannel) place =
+        task {
+            let next = lock gate (fun () -> reached + 1L)
+            let request = ReplicateRequest(Table = ByteString.CopyFromUtf8 table, LeaderIndex = uint64 next, Follow = true)
+            use call = Log.LogClient(channel).Replicate(request, cancellationToken = stop.Token)
+
+            while! call.ResponseStream.MoveNext stop.Token do
+                match call.ResponseStream.Current.CommandsResponse with
+                | null -> ()
+                | commands ->
+                    for command in commands.Commands do
+                        note place (int64 command.LeaderIndex) (Wire.ofLogged command.Command)
+        }
+
+    let listen (place: Place) =
+        task {
+            use channel = GrpcChannel.ForAddress $"http://127.0.0.1:{fleet.Ports(place).Replication}"
+
+            while not stop.IsCancellationRequested do
+                try
+                    do! follow channel place
+                with
+                | :? RpcException
+                | :? IO.IOException
+                | :? OperationCanceledException -> ()
+
+                if not stop.IsCancellationRequested then do! Task.Delay(TimeSpan.FromMilliseconds 50.0, TimeProvider.System)
+        }
+
+    let listening = fleet.Shape.Of 0 |> List.map listen
+
+    /// It has all revisions up to this one.
+    member _.Reached = lock gate (fun () -> reached)
+
+    /// What each revision up to the one did, in order.
+    member _.Commands(upTo: Revision) = lock gate (fun () -> [ for revision in 1L .. upTo -> revision, told[revision] ])
+
+    member _.StopAsync() : Task =
+        task {
+            do! stop.CancelAsync()
+            let! _ = Task.WhenAll listening
+            stop.Dispose()
+        }

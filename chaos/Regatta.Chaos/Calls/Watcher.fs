@@ -1,0 +1,99 @@
+namespace Regatta.Chaos
+
+open System
+open System.Collections.Generic
+open System.Threading
+open System.Threading.Tasks
+open Google.Protobuf
+open Grpc.Core
+open Regatta.Protocol.V1
+open Regatta.Spec
+
+/// Watches a whole table from its first revision on, for a while at each node of any site, and must get every change once, in order.
+type Watcher(name: string, seed: int, doors: Doors, table: string) =
+    let zero = ByteString.CopyFrom 0uy
+    let gate = obj ()
+    let had = List<Revision * Event>()
+    let mutable next = 1L
+    let mutable skip = 0
+    let mutable chain = ByteString.Empty
+    let mutable hops = 0
+    /// It was away for longer than any node keeps the history, and began anew with what is kept.
+    let mutable gaps: (Revision * Revision) list = []
+
+    let note (message: WatchResponse) =
+        lock gate (fun () ->
+            had.AddRange(message.Events |> Seq.map Wire.ofEvent)
+            let revision = int64 message.Header.Revision
+
+            if message.Created then
+                if chain.IsEmpty then chain <- message.ChainHash
+            elif message.More then
+                if revision <> next then chain <- message.ChainHash
+                let more = message.Events |> Seq.filter (fun change -> change.Kv.ModRevision = revision) |> Seq.length
+                skip <- (if revision = next then skip else 0) + more
+                next <- revision
+            elif revision >= next then
+                chain <- message.ChainHash
+                next <- revision + 1L
+                skip <- 0)
+
+    let isLeftBehind (oldest: Revision) =
+        lock gate (fun () ->
+            if oldest > next then
+                gaps <- (next, oldest) :: gaps
+                next <- oldest
+                skip <- 0
+                chain <- ByteString.Empty)
+
+    member _.Name = name
+    member _.Hops = hops
+    member _.Gaps = gaps
+    /// It has all changes up to this revision.
+    member _.Reached = lock gate (fun () -> next - 1L)
+    member _.Had = lock gate (fun () -> List.ofSeq had)
+
+    /// Until it is cancelled.
+    member _.Run(stop: CancellationToken) : Task =
+        task {
+            let draw = Random seed
+
+            while not stop.IsCancellationRequested do
+                hops <- hops + 1
+                use ending = CancellationTokenSource.CreateLinkedTokenSource stop
+                ending.CancelAfter(TimeSpan.FromMilliseconds(float (draw.Next(50, 4000))))
+                let place = doors.Shape.All[draw.Next doors.Shape.All.Length]
+                use call = KV.KVClient(doors.Channel place).Watch(cancellationToken = ending.Token)
+
+                try
+                    let create =
+                        CreateWatch(
+                            WatchId = 1L,
+                            Table = ByteString.CopyFromUtf8 table,
+                            Key = zero,
+                            RangeEnd = zero,
+                            StartRevision = uint64 next,
+                            SkipEvents = uint64 skip,
+                            ChainHash = chain,
+                            Progress = true
+                        )
+
+                    do! call.RequestStream.WriteAsync(WatchRequest(Create = create))
+                    let mutable isOpen = true
+
+                    while isOpen && not stop.IsCancellationRequested do
+                        let! some = call.ResponseStream.MoveNext CancellationToken.None
+                        isOpen <- some && isNull call.ResponseStream.Current.End
+
+                        if isOpen then
+                            note call.ResponseStream.Current
+                        elif some && call.ResponseStream.Current.End.OldestRevision > 0UL then
+                            isLeftBehind (int64 call.ResponseStream.Current.End.OldestRevision)
+                with
+                | :? RpcException
+                | :? IO.IOException
+                | :? InvalidOperationException
+                | :? OperationCanceledException ->
+                    // It was time to go, or the node went.
+                    do! Task.Delay(TimeSpan.FromMilliseconds 20.0, TimeProvider.System)
+        }

@@ -1,0 +1,181 @@
+namespace Regatta.Chaos
+
+open System
+open System.Collections.Generic
+open System.Threading
+open System.Threading.Tasks
+open Grpc.Core
+open Regatta.Protocol.V1
+open Regatta.Spec
+
+/// What a run goes on with from table to table.
+[<NoComparison; NoEquality>]
+type Plan =
+    {
+        Fleet: Fleet
+        Journal: Journal
+        Recorder: Recorder
+        Doors: Doors
+        /// One for each conductor; some share one.
+        Decks: Deck list
+        Workloads: Workload list
+        Seed: int
+    }
+
+/// What the checkers have looked at, and found, in one chapter.
+type Checked = { Calls: int; Revisions: int64; Events: int; Bounds: int; Findings: Finding list }
+
+/// A chapter of a run is the life of one table: it is created while nothing is wrong, then everything goes wrong at once, then all faults are healed, all nodes must come to agree, and all that clients have seen is checked.
+module Chapter =
+    let private create (plan: Plan) (direct: Agreement.Direct) table =
+        task {
+            let! _ =
+                (direct.To { Site = 0; Node = 0 })
+                    .Tables.CreateAsync(CreateTableRequest(Name = table), deadline = Nullable(DateTime.UtcNow.AddSeconds 60.0))
+                    .ResponseAsync
+
+            for place in plan.Fleet.Shape.All do
+                do! (direct.To place).Await 0L
+        }
+
+    let private clients (plan: Plan) table (stop: CancellationToken) =
+        let numbered =
+            plan.Workloads
+            |> List.collect (fun workload -> List.init workload.Clients (fun number -> workload, number))
+            |> List.indexed
+
+        [ for at, (workload, number) in numbered do
+              let draw = Random(plan.Seed + at)
+
+              let client =
+                  { Caller = Caller(at, plan.Doors, table, plan.Recorder)
+                    Draw = draw
+                    Shape = plan.Fleet.Shape
+                    Stop = stop
+                    Place = { Site = 0; Node = draw.Next plan.Fleet.Shape.NodesPerSite }
+                    Made = 0 }
+
+              Task.Run(fun () -> workload.Run number client) ]
+
+    /// Everybody's revision, once a second.
+    let private sample (plan: Plan) (direct: Agreement.Direct) (lags: List<Regatta.Chaos.Report.Lag>) (stop: CancellationToken) : Task =
+        task {
+            while not stop.IsCancellationRequested do
+                let! all =
+                    plan.Fleet.Shape.All
+                    |> List.map (fun place ->
+                        task {
+                            let! status = direct.Status place
+                            return place, status
+                        })
+                    |> Task.WhenAll
+
+                let revisionOf (status: TableStatus) = int64 status.Revision
+                let head = all |> Seq.choose snd |> Seq.map revisionOf |> Seq.fold max 0L
+
+                for place, status in all do
+                    match status with
+                    | Some status ->
+                        lags.Add
+                            { At = plan.Recorder.Clock.Seconds
+                              Node = Place.name place
+                              Revisions = head - revisionOf status
+                              Milliseconds = status.Following |> Option.ofObj |> Option.map (fun following -> float following.BehindMs) }
+                    | None -> ()
+
+                try
+                    do! Task.Delay(TimeSpan.FromSeconds 1.0, TimeProvider.System, stop)
+                with :? OperationCanceledException ->
+                    ()
+        }
+
+    let private catchUp (plan: Plan) (historian: Historian) (watchers: Watcher list) (revision: Revision) =
+        task {
+            let limit = plan.Recorder.Clock.Seconds + 120.0
+            let isDone () = historian.Reached >= revision && watchers |> List.forall (fun watcher -> watcher.Reached >= revision)
+
+            while not (isDone ()) && plan.Recorder.Clock.Seconds < limit do
+                do! Task.Delay(TimeSpan.FromMilliseconds 50.0, TimeProvider.System)
+
+            if historian.Reached < revision then
+                plan.Journal.Finds $"the leader site's changelogs told of revisions up to {historian.Reached} only, of {revision}"
+
+            for watcher in watchers do
+                if watcher.Reached < revision then
+                    plan.Journal.Finds
+                        $"{watcher.Name} had events up to revision {watcher.Reached} only, of {revision}, after two minutes without faults"
+        }
+
+    let private check (plan: Plan) table (historian: Historian) watchers (revision: Revision) =
+        let calls = plan.Recorder.Take() |> List.sortBy _.Observation.Began
+        let evidence = Evidence.gather table (historian.Commands revision) calls watchers
+
+        evidence,
+        { Calls = calls.Length
+          Revisions = revision
+          Events = watchers |> List.sumBy _.Had.Length
+          Bounds = calls |> List.filter _.Staleness.IsSome |> List.length
+          Findings = Checks.witness evidence @ Checks.linearizability evidence @ Checks.invariants evidence @ Checks.watches evidence }
+
+    /// None when the nodes did not come to agree, which is a finding in the journal.
+    let play (plan: Plan) (number: int) (length: TimeSpan) (lags: List<Regatta.Chaos.Report.Lag>) : Task<Checked option> =
+        task {
+            let table = $"chaos-{number}"
+            let journal = plan.Journal
+            use direct = new Agreement.Direct(plan.Fleet, table)
+            do! create plan direct table
+            let historian = Historian(plan.Fleet, table, journal)
+            use playing = new CancellationTokenSource()
+            use calling = new CancellationTokenSource()
+            use watching = new CancellationTokenSource()
+
+            let stage draw = { Fleet = plan.Fleet; Journal = journal; Doors = plan.Doors; Draw = draw; Table = table }
+
+            let watchers =
+                List.init Workloads.watchers (fun at -> Watcher($"watcher {at + 1}", plan.Seed + 1000 * number + at, plan.Doors, table))
+
+            let watches = watchers |> List.map (fun watcher -> watcher.Run watching.Token)
+            let sampling = sample plan direct lags calling.Token
+            let calls = clients { plan with Seed = plan.Seed + 1000 * number } table calling.Token
+            let conductors = plan.Decks |> List.map (fun deck -> Conductor.play stage deck playing.Token)
+            do! Task.Delay(length, TimeProvider.System)
+            do! playing.CancelAsync()
+            do! Task.WhenAll conductors
+            let! isReady = plan.Fleet.Ready()
+            do! calling.CancelAsync()
+            do! Task.WhenAll calls
+            do! sampling
+
+            let! agreed = if isReady then Agreement.rest plan.Fleet direct journal else Task.FromResult None
+
+            let! result =
+                task {
+                    match agreed with
+                    | Some revision ->
+                        do! Agreement.hold plan.Fleet direct journal revision
+                        do! catchUp plan historian watchers revision
+
+                        if historian.Reached >= revision then
+                            let evidence, result = check plan table historian watchers revision
+                            do! Agreement.content direct journal evidence.Last
+                            do! Agreement.tables plan.Fleet direct journal
+                            return Some result
+                        else
+                            return None
+                    | None -> return None
+                }
+
+            do! watching.CancelAsync()
+            do! Task.WhenAll watches
+            do! historian.StopAsync()
+
+            if result.IsSome then
+                let! _ =
+                    (direct.To { Site = 0; Node = 0 })
+                        .Tables.DeleteAsync(DeleteTableRequest(Name = table), deadline = Nullable(DateTime.UtcNow.AddSeconds 60.0))
+                        .ResponseAsync
+
+                ()
+
+            return result
+        }

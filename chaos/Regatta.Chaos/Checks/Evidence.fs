@@ -1,0 +1,38 @@
+namespace Regatta.Chaos
+
+open Regatta.Spec
+
+/// All that is known of one table's life, from its creation on.
+[<NoComparison; NoEquality>]
+type Evidence =
+    {
+        Table: string
+        First: State
+        /// The table as the specification has it behind the last revision.
+        Last: State
+        /// What each revision did.
+        Records: (Revision * Effect list) list
+        Calls: Recorded list
+        Watchers: Watcher list
+    }
+
+/// What a checker has found: sentences, and the calls that show it, the fewest that do.
+type Finding = { Check: string; Why: string; Core: Recorded list }
+
+module Evidence =
+    let private life = { History = System.Guid.Empty; Number = 1L }
+
+    /// From what the leader site's changelogs say of each revision.
+    let gather table (commands: (Revision * Command) list) calls watchers =
+        let first = Table.create life
+        let last = commands |> List.fold (fun state (_, command) -> Table.apply state command |> fst) first
+
+        { Table = table
+          First = first
+          Last = last
+          Records = Map.toList last.Changelog.Records
+          Calls = calls
+          Watchers = watchers }
+
+    let callOf (evidence: Evidence) (observation: Observation) =
+        evidence.Calls |> List.tryFind (fun call -> obj.ReferenceEquals(call.Observation, observation))

@@ -1,0 +1,56 @@
+namespace Regatta.Chaos
+
+open System
+open System.Collections.Generic
+open System.Threading
+open System.Threading.Tasks
+
+/// Inflicts one fault after the other until it is stopped, each kind as often as any other: the kinds are a deck that is shuffled when it is used up. Several conductors share a deck. Thread-safe.
+type Deck(kinds: Nemesis list, seed: int) =
+    let gate = obj ()
+    let draw = Random seed
+    let waiting = Queue<Nemesis>()
+
+    member _.IsEmpty = kinds.IsEmpty
+
+    /// The next kind, and the seed of what is random about it.
+    member _.Next() =
+        lock gate (fun () ->
+            if waiting.Count = 0 then
+                for nemesis in kinds |> List.sortBy (fun _ -> draw.Next()) do
+                    waiting.Enqueue nemesis
+
+            waiting.Dequeue(), draw.Next())
+
+module Conductor =
+    let private inflict (stage: Stage) (nemesis: Nemesis) (stop: CancellationToken) =
+        task {
+            let from = stage.Journal.Clock.Seconds
+            stage.Journal.Say $"{nemesis.Name} begins"
+            let! affliction = nemesis.Inflict stage
+
+            try
+                do! Task.Delay(affliction.Lasts, TimeProvider.System, stop)
+            with :? OperationCanceledException ->
+                ()
+
+            let! note = affliction.Heal()
+            let outcome = if note = "" then "" else $": {note}"
+            stage.Journal.Say $"{nemesis.Name} of {affliction.Target} is over{outcome}"
+            stage.Journal.Fault(nemesis.Name, affliction.Target, from, note)
+        }
+
+    /// Until it is stopped; then everything is healed.
+    let play (stage: Random -> Stage) (deck: Deck) (stop: CancellationToken) : Task =
+        task {
+            while not (stop.IsCancellationRequested || deck.IsEmpty) do
+                let nemesis, seed = deck.Next()
+                let draw = Random seed
+
+                try
+                    do! inflict (stage draw) nemesis stop
+                    do! Task.Delay(Nemesis.between draw 0.2 2.0, TimeProvider.System, stop)
+                with
+                | :? OperationCanceledException -> ()
+                | e -> (stage draw).Journal.Finds $"{nemesis.Name} could not be inflicted or healed: {e}"
+        }

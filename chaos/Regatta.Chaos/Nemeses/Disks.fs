@@ -1,0 +1,161 @@
+/// Disks that fail, are slow, are full, or have forgotten something.
+module Regatta.Chaos.Disks
+
+open System
+open System.IO
+open System.Threading.Tasks
+open Regatta.Testing.Nodes
+
+let private megabyte = 1024L * 1024L
+
+let private fault name what obstacle inflict = { Name = name; What = what; Lane = Nodes; Obstacle = obstacle; Inflict = inflict }
+
+let private nothing (host: Host) =
+    { Target = host.Name
+      Lasts = TimeSpan.Zero
+      Heal = fun () -> Task.FromResult "it did not run" }
+
+let private withSyncs (fault: SyncFault) (stage: Stage) (over: Host -> FaultySyncs -> Affliction) =
+    task {
+        let host = Nemesis.anyHost stage
+        host.Start()
+
+        match host.Process with
+        | None -> return nothing host
+        | Some node ->
+            let log = stage.Fleet.Scratch $"strace-{stage.Journal.Clock.Now}"
+
+            try
+                let syncs = FaultySyncs.Attach(fault, node.Id, log)
+                do! syncs.Attached
+                return over host syncs
+            with _ when node.HasExited ->
+                return nothing host
+    }
+
+let private failing (stage: Stage) =
+    withSyncs FailsWithEio stage (fun host syncs ->
+        host.MayEnd()
+
+        { Target = host.Name
+          Lasts = Nemesis.between stage.Draw 1.0 3.0
+          Heal =
+            fun () ->
+                task {
+                    let! ended = host.Ends(TimeSpan.FromSeconds 5.0)
+                    if not ended then do! host.Kill()
+                    (syncs :> IDisposable).Dispose()
+                    host.Start()
+                    return if ended then "it ended by itself, as it must" else "it had nothing to sync"
+                } })
+
+let private slow (stage: Stage) =
+    withSyncs (TakesLonger(20 + stage.Draw.Next 300)) stage (fun host syncs ->
+        { Target = host.Name
+          Lasts = Nemesis.between stage.Draw 2.0 6.0
+          Heal =
+            fun () ->
+                task {
+                    do! syncs.Detach()
+                    (syncs :> IDisposable).Dispose()
+                    return ""
+                } })
+
+let private fill (left: int64) (stage: Stage) =
+    task {
+        let host = Nemesis.anyHost stage
+        host.MayEnd()
+        host.Ballast.FillUpTo left
+
+        return
+            { Target = host.Name
+              Lasts = Nemesis.between stage.Draw 2.0 5.0
+              Heal =
+                fun () ->
+                    task {
+                        host.Ballast.MakeRoom()
+                        let ended = not host.Runs
+                        host.Start()
+                        return if ended then "it ended by itself, and has room again" else "it has room again"
+                    } }
+    }
+
+/// The write-ahead log of the node's Raft log, which is read whole at every start.
+let private newestLog (host: Host) =
+    let directory = Path.Combine(host.DataDirectory, "log")
+
+    if Directory.Exists directory then
+        Directory.EnumerateFiles(directory, "*.log", SearchOption.AllDirectories)
+        |> Seq.map FileInfo
+        |> Seq.filter (fun file -> file.Length > 20_000L)
+        |> Seq.sortByDescending _.Length
+        |> Seq.tryHead
+    else
+        None
+
+let private flip (draw: Random) (file: FileInfo) =
+    use stream = file.Open(FileMode.Open, FileAccess.ReadWrite)
+    let at = draw.NextInt64(file.Length / 2L)
+    stream.Position <- at
+    let old = stream.ReadByte()
+    stream.Position <- at
+    stream.WriteByte(byte old ^^^ byte (1 <<< draw.Next 8))
+
+/// Less than half is left: whatever was written last and not synced, this takes more.
+let private cutShort (draw: Random) (file: FileInfo) =
+    use stream = file.Open(FileMode.Open, FileAccess.ReadWrite)
+    stream.SetLength(draw.NextInt64(file.Length / 2L))
+
+let private damage (change: Random -> FileInfo -> unit) (stage: Stage) =
+    task {
+        let site = Nemesis.anySite stage
+        let! _ = stage.Fleet.Site site |> List.map _.Ready() |> Task.WhenAll
+        let host = Nemesis.one stage.Draw (stage.Fleet.Site site)
+        do! host.Kill()
+
+        match newestLog host with
+        | None ->
+            host.Start()
+            return nothing host
+        | Some file ->
+            change stage.Draw file
+            host.MayEnd()
+            host.Start()
+            host.MayEnd()
+            let process' = host.Process
+            let! ended = host.Ends(TimeSpan.FromSeconds 60.0)
+            let said = process' |> Option.map _.Output |> Option.defaultValue ""
+            let name = Path.GetRelativePath(host.DataDirectory, file.FullName)
+
+            let note =
+                if not ended then
+                    stage.Journal.Finds $"{host.Name} started with a damaged {name}"
+                    "it was not refused"
+                elif not (said.Contains("log", StringComparison.OrdinalIgnoreCase)) then
+                    stage.Journal.Finds $"{host.Name} refused a damaged {name} without saying what is wrong:\n{said}"
+                    "it was refused without a reason"
+                else
+                    "it was refused"
+
+            do! host.Kill()
+            host.Wipe()
+            host.Start()
+            let! _ = host.Ready()
+
+            return
+                { Target = $"{name} of {host.Name}"
+                  Lasts = TimeSpan.Zero
+                  Heal = fun () -> Task.FromResult note }
+    }
+
+let all =
+    [ fault "sync-error" "every sync of a node fails with EIO; it must stop, and acknowledge nothing more" Nemesis.needsStrace failing
+      fault "sync-slow" "every sync of a node takes up to a third of a second longer" Nemesis.needsStrace slow
+      fault "disk-nearly-full" "a node has less room than its low-water mark" Nemesis.needsOwnDisks (fill (32L * megabyte))
+      fault "disk-full" "a node has no room at all; it must stop rather than go on without its log" Nemesis.needsOwnDisks (fill 0L)
+      fault
+          "damaged-log"
+          "a bit of a node's log is flipped while it is down; it must refuse to start, and say why"
+          Nemesis.needsThree
+          (damage flip)
+      fault "truncated-log" "the end of a node's log is gone; it must refuse to start, and say why" Nemesis.needsThree (damage cutShort) ]

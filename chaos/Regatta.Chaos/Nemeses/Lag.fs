@@ -1,0 +1,95 @@
+/// Follower sites that fall behind.
+module Regatta.Chaos.Lag
+
+open System
+open System.Threading.Tasks
+open Grpc.Core
+open Regatta.Protocol.V1
+open Regatta.Toxiproxy
+
+let private pulls (stage: Stage) site =
+    stage.Fleet.Links.All
+    |> List.filter (fun link ->
+        match link.From with
+        | Follower place -> place.Site = site
+        | _ -> false)
+
+let private status (stage: Stage) (place: Place) =
+    task {
+        try
+            let! status =
+                Cluster
+                    .ClusterClient(stage.Doors.Channel place)
+                    .StatusAsync(StatusRequest(), deadline = Nullable(DateTime.UtcNow.AddSeconds 1.0))
+                    .ResponseAsync
+
+            match status.Tables.TryGetValue stage.Table with
+            | true, table -> return Some table
+            | _ -> return None
+        with :? RpcException ->
+            return None
+    }
+
+/// No node of the leader site has what the follower site needs next.
+let private isLeftBehind (stage: Stage) site =
+    task {
+        let! theirs = stage.Fleet.Shape.Of 0 |> List.map (status stage) |> Task.WhenAll
+        let! ours = stage.Fleet.Shape.Of site |> List.map (status stage) |> Task.WhenAll
+        let next = 1UL + (ours |> Seq.choose id |> Seq.map _.Revision |> Seq.fold max 0UL)
+        return theirs |> Array.forall (Option.exists (fun table -> table.OldestRevision > next))
+    }
+
+let private leaveBehind (stage: Stage) =
+    task {
+        let site = Nemesis.one stage.Draw stage.Fleet.Shape.Followers
+        let links = pulls stage site
+
+        for link in links do
+            do! stage.Fleet.Links.Cut link
+
+        let until = stage.Journal.Clock.Seconds + 40.0
+        let mutable isBehind = false
+
+        while not isBehind && stage.Journal.Clock.Seconds < until do
+            do! Task.Delay(TimeSpan.FromMilliseconds 250.0, TimeProvider.System)
+            let! now = isLeftBehind stage site
+            isBehind <- now
+
+        return
+            { Target = $"the {Place.siteName site} site"
+              Lasts = TimeSpan.Zero
+              Heal =
+                fun () ->
+                    task {
+                        for link in links do
+                            do! stage.Fleet.Links.Mend link
+
+                        return if isBehind then "it needs a whole state" else "the history was long enough"
+                    } }
+    }
+
+let private slow (stage: Stage) =
+    task {
+        let site = Nemesis.one stage.Draw stage.Fleet.Shape.Followers
+        let cures = ResizeArray()
+
+        for link in pulls stage site do
+            let! cure = stage.Fleet.Links.Poison(link, Downstream, Toxic.Bandwidth(int64 (5 + stage.Draw.Next 30)), 1.0)
+            cures.Add cure
+
+        return
+            { Target = $"the {Place.siteName site} site"
+              Lasts = Nemesis.between stage.Draw 4.0 10.0
+              Heal = Nemesis.healed (Nemesis.inOrder (List.ofSeq cures)) }
+    }
+
+let private fault name what inflict =
+    { Name = name
+      What = what
+      Lane = Network
+      Obstacle = Nemesis.needsFollowers
+      Inflict = inflict }
+
+let all =
+    [ fault "left-behind" "a follower site is apart from the leader site until the history that it needs is gone" leaveBehind
+      fault "slow-follower" "a follower site gets everything over a few kilobytes a second" slow ]

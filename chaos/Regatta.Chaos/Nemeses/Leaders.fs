@@ -1,0 +1,70 @@
+/// Who leads, and who is told to.
+module Regatta.Chaos.Leaders
+
+open System
+open System.Threading
+open System.Threading.Tasks
+open Google.Protobuf
+open Grpc.Core
+open Regatta.Protocol.V1
+open Regatta.Protocol.V1Ext
+
+let private soon () = Nullable(DateTime.UtcNow.AddSeconds 1.0)
+
+/// The node that leads the table in a site, by what the nodes say; None if none says so at once.
+let find (stage: Stage) site =
+    task {
+        let ask (place: Place) =
+            task {
+                try
+                    let! status =
+                        Cluster.ClusterClient(stage.Doors.Channel place).StatusAsync(StatusRequest(), deadline = soon ()).ResponseAsync
+
+                    match status.Tables.TryGetValue stage.Table with
+                    | true, table -> return Some table
+                    | _ -> return None
+                with :? RpcException ->
+                    return None
+            }
+
+        let! answers = stage.Fleet.Shape.Of site |> List.map ask |> Task.WhenAll
+
+        return
+            answers
+            |> Seq.choose id
+            |> Seq.sortByDescending _.RaftTerm
+            |> Seq.tryHead
+            |> Option.map (fun status -> { Site = site; Node = int status.Leader - 1 })
+            |> Option.filter (fun place -> place.Node >= 0)
+    }
+
+let private move (stage: Stage) =
+    task {
+        let site = Nemesis.anySite stage
+        let places = stage.Fleet.Shape.Of site
+        let! leader = find stage site
+        let from = leader |> Option.defaultValue places.Head
+        let into = Nemesis.one stage.Draw places
+
+        let! note =
+            task {
+                try
+                    let request = MoveLeaderRequest(Table = ByteString.CopyFromUtf8 stage.Table, NodeId = uint64 (into.Node + 1))
+                    let! _ = Site.SiteClient(stage.Doors.Channel from).MoveLeaderAsync(request, deadline = soon ()).ResponseAsync
+                    return "moved"
+                with :? RpcException as e ->
+                    return $"not moved: {e.StatusCode}"
+            }
+
+        return
+            { Target = $"from {Place.name from} to {Place.name into}"
+              Lasts = TimeSpan.Zero
+              Heal = fun () -> Task.FromResult note }
+    }
+
+let all =
+    [ { Name = "move-leader"
+        What = "the table's leader hands over to another node"
+        Lane = Other
+        Obstacle = Nemesis.needsThree
+        Inflict = move } ]

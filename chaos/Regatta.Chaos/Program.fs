@@ -1,0 +1,156 @@
+module Regatta.Chaos.Program
+
+open System
+open System.CommandLine
+open System.IO
+open Regatta.Chaos.Report
+
+/// The command line that was given, with the seed that was drawn.
+let private repeat (planted: string) (seed: int) =
+    let given = List.ofArray (Environment.GetCommandLineArgs()[1..])
+
+    let rec without words =
+        match words with
+        | "--seed" :: _ :: rest -> without rest
+        | word :: rest -> word :: without rest
+        | [] -> []
+
+    let configuration = if planted = "" then "Release" else "Debug"
+    let words = String.concat " " (without given)
+    $"dotnet run -c {configuration} --project chaos/Regatta.Chaos -- {words} --seed {seed}"
+
+let private say (isQuiet: bool) (what: string) = if not isQuiet then Console.WriteLine what
+
+let private verdictLine (record: RunRecord) (output: string) =
+    let words =
+        match record.Verdict with
+        | Passed -> "PASSED"
+        | Failed -> "FAILED"
+        | Void -> "VOID"
+
+    let page = Path.GetFullPath(Path.Combine(output, "report.html"))
+    $"{words}: {record.Why}\nreport: {page}"
+
+let private option<'a> (name: string) (what: string) (otherwise: 'a) =
+    Option<'a>(name, Description = what, DefaultValueFactory = (fun _ -> otherwise))
+
+let private runCommand () =
+    let sites = option "--sites" "sites, the leader site included" 2
+    let nodes = option "--nodes" "nodes of each site: 1, 3 or 5" 3
+    let time = option "--time" "seconds of faults; starting, agreeing and checking come on top" 120
+    let chapter = option "--chapter" "the longest time in seconds for which one table is written to, before it is checked" 60
+    let nemeses = option "--nemesis" "faults by name, with commas between them; NAME* for all that begin so" "all"
+    let workloads = option "--workload" "workloads by name, with commas between them" "all"
+    let seed = option "--seed" "what is random follows from it; 0: a new one" 0
+    let output = option "--output" "the directory for the report" "chaos-report"
+    let planted = option "--planted" "a bug that the nodes shall have; debug builds only" ""
+    let quiet = option "--quiet" "only the verdict" false
+    let command = Command("run", "Runs nodes, clients and faults, checks all that was seen, and writes a report.")
+
+    for each in [ sites :> Option; nodes; time; chapter; nemeses; workloads; seed; output; planted; quiet ] do
+        command.Options.Add each
+
+    let split (text: string) = text.Split(',', StringSplitOptions.RemoveEmptyEntries ||| StringSplitOptions.TrimEntries) |> List.ofArray
+
+    command.SetAction(fun (arguments: ParseResult) ->
+        let shape =
+            { Sites = arguments.GetRequiredValue sites
+              NodesPerSite = arguments.GetRequiredValue nodes }
+
+        let chosen =
+            match split (arguments.GetRequiredValue workloads) with
+            | [ "all" ] -> Ok Workloads.all
+            | names ->
+                match names |> List.filter (fun name -> Workloads.all |> List.forall (fun workload -> workload.Name <> name)) with
+                | [] -> Ok(Workloads.all |> List.filter (fun workload -> List.contains workload.Name names))
+                | unknown -> Error $"there is no workload called {unknown.Head}; `list` shows them all"
+
+        match Nemeses.select (split (arguments.GetRequiredValue nemeses)), chosen with
+        | Error why, _
+        | _, Error why ->
+            Console.Error.WriteLine why
+            2
+        | Ok _, _ when shape.Sites < 1 || not (List.contains shape.NodesPerSite [ 1; 3; 5 ]) ->
+            Console.Error.WriteLine "there is at least 1 site, and a site has 1, 3 or 5 nodes"
+            2
+        | Ok nemeses, Ok workloads ->
+            let seed =
+                match arguments.GetRequiredValue seed with
+                | 0 -> Random.Shared.Next(1, Int32.MaxValue)
+                | given -> given
+
+            let output = arguments.GetRequiredValue output
+            let planted = arguments.GetRequiredValue planted
+
+            let options =
+                { Shape = shape
+                  Length = TimeSpan.FromSeconds(float (arguments.GetRequiredValue time))
+                  Chapter = TimeSpan.FromSeconds(float (arguments.GetRequiredValue chapter))
+                  Nemeses = nemeses
+                  Workloads = workloads
+                  Seed = seed
+                  Planted = if planted = "" then None else Some planted
+                  Output = output
+                  Toxiproxy = Environment.GetEnvironmentVariable "TOXIPROXY_URL" |> Option.ofObj |> Option.map Uri
+                  Command = repeat planted seed
+                  Say = say (arguments.GetRequiredValue quiet) }
+
+            options.Say $"seed {seed}"
+            let record = (Run.play options).GetAwaiter().GetResult()
+            Console.WriteLine(verdictLine record output)
+
+            match record.Verdict with
+            | Passed -> 0
+            | Failed -> 1
+            | Void -> 3)
+
+    command
+
+let private listCommand () =
+    let command = Command("list", "Shows all faults and workloads.")
+
+    command.SetAction(fun (_: ParseResult) ->
+        printfn $"{Nemeses.all.Length} faults:"
+
+        for nemesis in Nemeses.all do
+            printfn $"  %-24s{nemesis.Name} %s{nemesis.What}"
+
+        printfn $"{Workloads.all.Length + 1} workloads:"
+
+        for workload in Workloads.all do
+            printfn $"  %-24s{workload.Name} %s{workload.What}"
+
+        printfn "  %-24s %s" "watch" Workloads.watching
+        0)
+
+    command
+
+let private reportCommand () =
+    let directory =
+        Argument<string>("directory", Description = "where run.json is", DefaultValueFactory = (fun _ -> "chaos-report"))
+
+    let command = Command("report", "Makes the page of a run again from its run.json.")
+    command.Arguments.Add directory
+
+    command.SetAction(fun (arguments: ParseResult) ->
+        let directory = arguments.GetRequiredValue directory
+        let path = Path.Combine(directory, "run.json")
+
+        if File.Exists path then
+            let record = RunRecord.read path
+            Page.write (Path.Combine(directory, "report.html")) record
+            Console.WriteLine(verdictLine record directory)
+            0
+        else
+            Console.Error.WriteLine $"there is no {path}; `run` writes one"
+            2)
+
+    command
+
+[<EntryPoint>]
+let main arguments =
+    let root = RootCommand "Breaks Regatta's nodes and links in every way, and checks what clients see."
+    root.Subcommands.Add(runCommand ())
+    root.Subcommands.Add(listCommand ())
+    root.Subcommands.Add(reportCommand ())
+    root.Parse(arguments).Invoke()

@@ -1,0 +1,254 @@
+namespace Regatta.Chaos
+
+open System
+open System.Collections.Generic
+open System.IO
+open System.Threading.Tasks
+open Regatta.Chaos.Report
+open Regatta.Spec
+open Regatta.Testing.Nodes
+open Regatta.Toxiproxy
+
+/// What a run is asked to do.
+[<NoComparison; NoEquality>]
+type RunOptions =
+    {
+        Shape: Shape
+        /// Without the time that it takes to start, to agree and to check.
+        Length: TimeSpan
+        /// The longest time for which one table is written to.
+        Chapter: TimeSpan
+        Nemeses: Nemesis list
+        Workloads: Workload list
+        Seed: int
+        Planted: string option
+        /// Where the report goes.
+        Output: string
+        /// Of a Toxiproxy server outside; None: one in this process.
+        Toxiproxy: Uri option
+        /// What repeats the run.
+        Command: string
+        Say: string -> unit
+    }
+
+module Run =
+    /// With fewer answers a second a run says nothing.
+    let least = 200.0
+
+    let private decks (options: RunOptions) (fleet: Fleet) =
+        let possible, impossible = options.Nemeses |> List.partition (fun nemesis -> (nemesis.Obstacle fleet).IsNone)
+
+        for nemesis in impossible do
+            options.Say $"left out: {nemesis.Name}: {(nemesis.Obstacle fleet).Value}"
+
+        let deck lane = Deck(possible |> List.filter (fun nemesis -> nemesis.Lane = lane), options.Seed + (hash lane &&& 0xff))
+        let network = deck Network
+        [ network; network; deck Nodes; deck Other ]
+
+    /// What the nodes wrote down, held against the specification: of each site by itself, and of follower sites against the leader site.
+    let private traces (fleet: Fleet) =
+        let read directory = if Directory.Exists directory then Regatta.Testing.Tables.Traces.read directory else Seq.empty
+        let leader = fleet.Traces 0 |> Seq.collect read
+
+        [ for site in 0 .. fleet.Shape.Sites - 1 do
+              for directory in fleet.Traces site do
+                  let name = $"{Place.siteName site} site"
+
+                  match RaftTraceCheck.check (read directory) with
+                  | Ok figures -> Ok figures.Events
+                  | Error mismatch ->
+                      Error
+                          $"{name}: node {mismatch.Event.Node} did what the specification does not allow, %A{mismatch.Reason}: %A{mismatch.Event.Act}"
+
+                  if site > 0 then
+                      match FollowerTraceCheck.check leader (read directory) with
+                      | Ok states -> Ok states
+                      | Error(event, reason) -> Error $"{name}: node {event.Node}, %A{reason}: %A{event.Act}" ]
+
+    let private numbers (value: int64) = value.ToString("N0", Globalization.CultureInfo.InvariantCulture)
+
+    let private call (recorded: Recorded) : Call =
+        let observation = recorded.Observation
+
+        { Client = recorded.Client
+          Node = Place.name recorded.Place
+          Kind = recorded.Kind
+          What = $"%A{observation.Request}"
+          Answer =
+            (match observation.Outcome with
+             | Regatta.Spec.Outcome.Answered reply -> $"%A{reply}"
+             | _ -> recorded.Failure)
+          Outcome =
+            (match observation.Outcome with
+             | Regatta.Spec.Outcome.Answered _ -> Answered
+             | Regatta.Spec.Outcome.Refused -> Refused
+             | Regatta.Spec.Outcome.Unknown -> Unknown)
+          Began = float observation.Began / 1e6
+          Ended = float observation.Ended / 1e6 }
+
+    let private commit () =
+        try
+            (Machine.must "git" [ "-C"; Build.repository; "rev-parse"; "--short"; "HEAD" ]).Trim()
+        with _ ->
+            "unknown"
+
+    let private machine () =
+        $"{Environment.ProcessorCount} processors, {GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 1073741824L} GiB, {Runtime.InteropServices.RuntimeInformation.OSDescription}"
+
+    let private verdictOf (findings: string list) = if findings.IsEmpty then Passed else Failed
+
+    let private checks
+        (chapters: Checked list)
+        (findings: Finding list)
+        (journal: Journal)
+        (traced: Result<int, string> list)
+        : Check list =
+        let sum (choose: Checked -> int64) = numbers (List.sumBy choose chapters)
+        let calls, revisions = sum (fun chapter -> int64 chapter.Calls), sum _.Revisions
+
+        let check name looked =
+            let found = findings |> List.filter (fun (finding: Finding) -> finding.Check = name) |> List.map _.Why
+            { Name = name; Verdict = verdictOf found; Looked = looked; Found = found }
+
+        let unmatched =
+            traced
+            |> List.choose (function
+                | Error why -> Some why
+                | Ok _ -> None)
+
+        let events =
+            traced
+            |> List.sumBy (function
+                | Ok count -> int64 count
+                | Error _ -> 0L)
+
+        [ check "strict serializability" $"{calls} calls against {revisions} revisions"
+          check "linearizability per key" $"{calls} calls, whatever their revisions"
+          check "sessions" $"{calls} calls"
+          check "staleness" $"{sum (fun chapter -> int64 chapter.Bounds)} bounds"
+          check "invariants" $"{calls} calls, and {chapters.Length} tables at their ends"
+          check "watches" $"{sum (fun chapter -> int64 chapter.Events)} events"
+          { Name = "nodes"
+            Verdict = verdictOf journal.Findings
+            Looked = $"{journal.Faults.Length} faults, {chapters.Length} times agreement of all nodes"
+            Found = journal.Findings }
+          { Name = "traces"
+            Verdict = verdictOf unmatched
+            Looked = $"{numbers events} events"
+            Found = unmatched } ]
+
+    let private record
+        (options: RunOptions)
+        started
+        (clock: RunClock)
+        (recorder: Recorder)
+        (journal: Journal)
+        lags
+        (findings: Finding list)
+        (checks: Check list)
+        : RunRecord =
+        let rate = float recorder.Answered / max 1.0 clock.Seconds
+        let failed = checks |> List.filter (fun check -> check.Verdict = Failed)
+
+        let verdict, why =
+            if not failed.IsEmpty then
+                let names = failed |> List.map _.Name |> String.concat ", "
+                Failed, $"{names}: {failed.Head.Found.Head}"
+            elif rate < least then
+                Void, $"{rate:F0} operations a second were answered, and {least:F0} are needed to say anything"
+            else
+                Passed, $"{numbers recorder.Answered} answers and {journal.Faults.Length} faults, and nothing that must not be"
+
+        { Verdict = verdict
+          Why = why
+          Command = options.Command
+          Seed = options.Seed
+          Commit = commit ()
+          Machine = machine ()
+          Started = started
+          Length = clock.Seconds
+          Sites = List.replicate options.Shape.Sites options.Shape.NodesPerSite
+          Operations = recorder.Answered
+          Planted = options.Planted
+          Checks = checks
+          Faults = journal.Faults
+          FaultCounts =
+            [ for nemesis in Nemeses.all ->
+                  { Kind = nemesis.Name
+                    Times = journal.Faults |> List.filter (fun fault -> fault.Kind = nemesis.Name) |> List.length
+                    What = nemesis.What } ]
+          Nodes = journal.Events
+          Rates = recorder.Rates
+          Calls = recorder.Samples |> List.map call
+          Lags = lags
+          Failures =
+            [ for finding in List.truncate 20 findings -> { Check = finding.Check; Why = finding.Why; Core = List.map call finding.Core } ] }
+
+    let private chapters (options: RunOptions) (plan: Plan) lags =
+        task {
+            let results = List<Checked>()
+            let count = max 1 (int (ceil (options.Length / options.Chapter)))
+            let mutable goesOn = true
+            let mutable number = 0
+
+            while goesOn && number < count do
+                number <- number + 1
+                options.Say $"chapter {number} of {count}"
+                let! result = Chapter.play plan number (options.Length / float count) lags
+                result |> Option.iter results.Add
+
+                match result with
+                | Some chapter ->
+                    options.Say
+                        $"chapter {number}: {numbers (int64 chapter.Calls)} calls, {numbers chapter.Revisions} revisions, {chapter.Findings.Length} findings"
+                | None -> ()
+
+                goesOn <- plan.Journal.Findings.IsEmpty && result |> Option.forall _.Findings.IsEmpty
+
+            return List.ofSeq results
+        }
+
+    /// Runs it all, and writes run.json and report.html.
+    let play (options: RunOptions) : Task<RunRecord> =
+        task {
+            let started = DateTimeOffset.UtcNow
+            let! server = ToxiproxyServer.StartAsync(Some options.Seed, System.Threading.CancellationToken.None)
+            use _ = server
+            let clock = RunClock()
+            let journal = Journal(clock, fun what -> options.Say $"%7.1f{clock.Seconds} s  %s{what}")
+            let recorder = Recorder clock
+            let lags = List<Lag>()
+
+            let fleetOptions = { Shape = options.Shape; Planted = options.Planted; ChangelogRevisions = 1500 }
+
+            use! fleet = Fleet.Open(fleetOptions, defaultArg options.Toxiproxy server.Url, journal)
+            use doors = new Doors(fleet)
+            let! isReady = fleet.Ready()
+
+            let! results =
+                if isReady then
+                    chapters
+                        options
+                        { Fleet = fleet
+                          Journal = journal
+                          Recorder = recorder
+                          Doors = doors
+                          Decks = decks options fleet
+                          Workloads = options.Workloads
+                          Seed = options.Seed }
+                        lags
+                else
+                    Task.FromResult []
+
+            for host in fleet.Hosts do
+                host.Resume()
+                do! host.Terminate()
+
+            let findings = results |> List.collect _.Findings
+            let all = checks results findings journal (traces fleet)
+            let record = record options started clock recorder journal (List.ofSeq lags) findings all
+            Directory.CreateDirectory options.Output |> ignore
+            RunRecord.write (Path.Combine(options.Output, "run.json")) record
+            Page.write (Path.Combine(options.Output, "report.html")) record
+            return record
+        }

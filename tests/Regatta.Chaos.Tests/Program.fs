@@ -1,0 +1,7 @@
+module Regatta.Chaos.Tests.Program
+
+open Expecto
+open Regatta.Testing
+
+[<EntryPoint>]
+let main argv = TestEntry.run (testList "Chaos" [ Regatta.Chaos.Tests.ReportTests.tests ]) argv
