@@ -89,32 +89,43 @@ module Chapter =
                     ()
         }
 
-    let private catchUp (plan: Plan) (historian: Historian) (watchers: Watcher list) (revision: Revision) =
+    let private within (plan: Plan) (isDone: unit -> bool) =
         task {
             let limit = plan.Recorder.Clock.Seconds + 120.0
-            let isDone () = historian.Reached >= revision && watchers |> List.forall (fun watcher -> watcher.Reached >= revision)
 
             while not (isDone ()) && plan.Recorder.Clock.Seconds < limit do
                 do! Task.Delay(TimeSpan.FromMilliseconds 50.0, TimeProvider.System)
+        }
+
+    let private catchUp (plan: Plan) (historian: Historian) (revision: Revision) =
+        task {
+            do! within plan (fun () -> historian.Reached >= revision)
 
             if historian.Reached < revision then
                 plan.Journal.Finds $"the leader site's changelogs told of revisions up to {historian.Reached} only, of {revision}"
-
-            for watcher in watchers do
-                if watcher.Reached < revision then
-                    plan.Journal.Finds
-                        $"{watcher.Name} had events up to revision {watcher.Reached} only, of {revision}, after two minutes without faults"
         }
 
-    let private check (plan: Plan) table (historian: Historian) watchers (revision: Revision) =
-        let calls = plan.Recorder.Take() |> List.sortBy _.Observation.Began
-        let evidence = Evidence.gather table (historian.Commands revision) calls watchers
+    /// Until all have the last revision that has events.
+    let private watchToTheEnd (plan: Plan) (watchers: Watcher list) (records: (Revision * Effect list) list) =
+        task {
+            let last =
+                records
+                |> List.tryFindBack (snd >> List.isEmpty >> not)
+                |> Option.map fst
+                |> Option.defaultValue 0L
 
-        evidence,
-        { Calls = calls.Length
-          Revisions = revision
-          Events = watchers |> List.sumBy _.Had.Length
-          Bounds = calls |> List.filter _.Staleness.IsSome |> List.length
+            do! within plan (fun () -> watchers |> List.forall (fun watcher -> watcher.Reached >= last))
+
+            for watcher in watchers do
+                if watcher.Reached < last then
+                    plan.Journal.Finds $"{watcher.Name} had events up to revision {watcher.Reached} only, of {last}, after two minutes without faults"
+        }
+
+    let private check (evidence: Evidence) =
+        { Calls = evidence.Calls.Length
+          Revisions = evidence.Last.Revision
+          Events = evidence.Watchers |> List.sumBy _.Had.Length
+          Bounds = evidence.Calls |> List.filter _.Staleness.IsSome |> List.length
           Findings = Checks.witness evidence @ Checks.linearizability evidence @ Checks.invariants evidence @ Checks.watches evidence }
 
     /// None when the nodes did not come to agree, which is a finding in the journal.
@@ -153,13 +164,15 @@ module Chapter =
                     match agreed with
                     | Some revision ->
                         do! Agreement.hold plan.Fleet direct journal revision
-                        do! catchUp plan historian watchers revision
+                        do! catchUp plan historian revision
 
                         if historian.Reached >= revision then
-                            let evidence, result = check plan table historian watchers revision
+                            let calls = plan.Recorder.Take() |> List.sortBy _.Observation.Began
+                            let evidence = Evidence.gather table (historian.Commands revision) calls watchers
+                            do! watchToTheEnd plan watchers evidence.Records
                             do! Agreement.content direct journal evidence.Last
                             do! Agreement.tables plan.Fleet direct journal
-                            return Some result
+                            return Some(check evidence)
                         else
                             return None
                     | None -> return None

@@ -1,4 +1,4 @@
-/// SiteReplication seen from outside (`SiteHistory`): whatever a node of a follower site shows is a state of the leader site's, and not an older one than before. Not when: between what a leader's node shows and the line
+/// SiteReplication seen from outside (`SiteHistory`): whatever a node of a follower site shows is a state of the leader site's, and not an older one than before in the node's same life: what is applied is not synced, and is applied again from the log. Not when: between what a leader's node shows and the line
 /// that says so others may have come far.
 module Regatta.Spec.FollowerTraceCheck
 
@@ -39,6 +39,11 @@ let check (leader: Event seq) (follower: Event seq) : Result<int, Event * Reason
             if now.Revision > 0L && not (had.Contains now) then Some(event, ShowsWhatItsLeaderSiteHasNot)
             elif now.Revision < before then Some(event, GoesBack)
             else None
+        | Began _ ->
+            for place in List.ofSeq latest.Keys do
+                if (let struct (node, _) = place in node = event.Node) then latest.Remove place |> ignore
+
+            None
         | _ -> None
 
     match Seq.tryPick strange follower with

@@ -325,6 +325,9 @@ let private sites =
         "follower sites"
         [ testCase "show what their leader site has had, in other steps: accepted" (fun () ->
               Expect.equal (FollowerTraceCheck.check leader (shows [ "0 a0"; "2 a2"; "5 a5" ])) (Ok 3) "three states")
+          testCase "show an older one after a restart, which applies the log again: accepted" (fun () ->
+              let lives = shows [ "5 a5" ] @ [ Line.parse "2 1 1 began 3 4" ] @ shows [ "4 a4"; "5 a5" ]
+              Expect.equal (FollowerTraceCheck.check leader lives) (Ok 3) "three states")
           for name, states, reason in
               [ "a revision that it has not", [ "1 a1"; "6 a6" ], FollowerTraceCheck.ShowsWhatItsLeaderSiteHasNot
                 "another history", [ "1 a1"; "3 b3" ], FollowerTraceCheck.ShowsWhatItsLeaderSiteHasNot

@@ -46,8 +46,8 @@ type Links private (http: HttpClient, client: ToxiproxyClient, ports: Map<Link, 
         | _ -> 0
 
 
-    /// A proxy for each link, to the port that it leads to.
-    static member Open(server: Uri, upstreams: (Link * int) list) =
+    /// A proxy for each link, at a port of its own, to the port that it leads to. Proxies that are disabled give their ports up, so these must be none that the system gives to others.
+    static member Open(server: Uri, upstreams: (Link * int * int) list) =
         task {
             let http = new HttpClient(new SocketsHttpHandler(UseProxy = false))
             let client = ToxiproxyClient(http, server)
@@ -57,19 +57,17 @@ type Links private (http: HttpClient, client: ToxiproxyClient, ports: Map<Link, 
             for old in before.Keys do
                 do! must $"delete {old}" (client.DeleteProxyAsync(old, CancellationToken.None))
 
-            let ports = Collections.Generic.List()
-
-            for link, port in upstreams do
+            for link, listen, port in upstreams do
                 let proxy: NewProxy =
                     { Name = Link.name link
-                      Listen = "127.0.0.1:0"
+                      Listen = $"127.0.0.1:{listen}"
                       Upstream = $"127.0.0.1:{port}"
                       Enabled = true }
 
-                let! made = must $"make {proxy.Name}" (client.CreateProxyAsync(proxy, CancellationToken.None))
-                ports.Add(link, int (made.Listen.Substring(made.Listen.LastIndexOf ':' + 1)))
+                let! _ = must $"make {proxy.Name}" (client.CreateProxyAsync(proxy, CancellationToken.None))
+                ()
 
-            return new Links(http, client, Map ports)
+            return new Links(http, client, Map [ for link, listen, _ in upstreams -> link, listen ])
         }
 
     /// Where to reach a node by a link.
