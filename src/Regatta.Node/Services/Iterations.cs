@@ -51,6 +51,15 @@ internal sealed class Iterations(ServedTables tables, Limits limits, int pageByt
                 stalled.CancelAfter(stallTimeout);
                 await replies.WriteAsync(Reply(page, view, table), stalled.Token);
                 stalled.CancelAfter(Timeout.InfiniteTimeSpan);
+#if DEBUG
+                if (PlantedBugs.Current == PlantedBug.TornIteration && page.More && query is { Limit: 0, Keys.Kind: KeyRangeKind.Interval })
+                {
+                    using ITableView newer = table.Group.Reader.OpenView();
+                    KeyRange rest = KeyRange.Interval((byte[])[.. page.Records[^1].Key.Span, 0], query.Keys.End);
+                    await StreamAsync(query with { Keys = rest }, newer, moment, table, replies, context);
+                    return;
+                }
+#endif
             }
 
             // What the last page shows is what was here at the beginning.
