@@ -40,7 +40,7 @@ public sealed record ReplicatedBatch(Incarnation Incarnation, long Before, Immut
     /// <summary>Whether a table of that life, at that revision, applies it.</summary>
     public bool Follows(Incarnation incarnation, long revision) => Incarnation == incarnation &&
 #if DEBUG
-        (PlantedBugs.Current == PlantedBug.BatchAppliedTwice || Before == revision);
+        (DebugBugs.Current == DebugBug.BatchAppliedTwice || Before == revision);
 #else
         Before == revision;
 #endif

@@ -24,7 +24,7 @@ public sealed partial class BootClock : TimeProvider
     public override long GetTimestamp()
     {
 #if DEBUG
-        if (PlantedBugs.Current == PlantedBug.TimeOfDayTrusted)
+        if (DebugBugs.Current == DebugBug.TimeOfDayTrusted)
             return (GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick;
 #endif
         if (!IsHere)

@@ -22,5 +22,5 @@ let main argv =
               CommandTests.tests
               ModelTests.tests
               StateGraphTests.tests
-              PlantedBugTests.tests ])
+              DebugBugTests.tests ])
         argv

@@ -36,7 +36,7 @@ internal static partial class EnvironmentSettings
 
     private static bool IsForTests(string name) =>
 #if DEBUG
-        name == PlantedBugs.Variable ||
+        name == DebugBugs.Variable ||
 #endif
         name.StartsWith("REGATTA_TEST_", StringComparison.Ordinal);
 

@@ -54,7 +54,7 @@ internal sealed class TableStep(StepView view, int pageBytes)
             return Execute(batch, wantResult);
 #if DEBUG
         // Whoever leads has a caller that waits.
-        if (PlantedBugs.Current == PlantedBug.DeleteRangeOnLeaderOnly && !wantResult && command is DeleteRangeCommand { Range.IsSingle: false })
+        if (DebugBugs.Current == DebugBug.DeleteRangeOnLeaderOnly && !wantResult && command is DeleteRangeCommand { Range.IsSingle: false })
             command = new DummyCommand();
 #endif
         BeginCommand();
@@ -168,7 +168,7 @@ internal sealed class TableStep(StepView view, int pageBytes)
             for (; cursor.MoveNext(); count++)
             {
 #if DEBUG
-                if (count == 3 && PlantedBugs.Current == PlantedBug.DeleteRangeLeavesRest)
+                if (count == 3 && DebugBugs.Current == DebugBug.DeleteRangeLeavesRest)
                     break;
 #endif
                 Batch.Delete(cursor.Key);

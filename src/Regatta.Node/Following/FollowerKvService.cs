@@ -9,7 +9,7 @@ internal sealed class FollowerKvService(KvReads reads, Forwarding forwarding, Gl
     public override Task<RangeResponse> Range(RangeRequest request, ServerCallContext context)
     {
 #if DEBUG
-        if (PlantedBugs.Current == PlantedBug.GlobalReadAnsweredHere)
+        if (DebugBugs.Current == DebugBug.GlobalReadAnsweredHere)
             return base.Range(request, context);
 #endif
         if (request.Consistency == Consistency.Global)

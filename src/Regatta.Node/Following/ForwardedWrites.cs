@@ -14,7 +14,7 @@ internal sealed class ForwardedWrites(ServedTables tables, TableReconciler recon
     public Task<PutResponse> PutAsync(PutRequest request, ServerCallContext context)
     {
 #if DEBUG
-        if (PlantedBugs.Strikes(PlantedBug.LostForwardedWrite, every: 50) && tables.Snapshot.TryGet(request.Table.Span, out ServedTable? table))
+        if (DebugBugs.Strikes(DebugBug.LostForwardedWrite, every: 50) && tables.Snapshot.TryGet(request.Table.Span, out ServedTable? table))
             return Task.FromResult(new PutResponse { Header = table.Header(table.Group.Reader.Revision) });
 #endif
         return RunAsync(request.Table, (client, options) => client.PutAsync(request, options), static reply => reply.Header, context);

@@ -113,7 +113,7 @@ internal sealed class LeaderKv(ChannelSet leader, bool isUnderGo)
     /// <summary>Nothing has happened. Our nodes never say UNAVAILABLE of a write whose fate they do not know.</summary>
     private bool IsUndone(RpcException e) =>
 #if DEBUG
-        (PlantedBugs.Current == PlantedBug.DoubledForwardedWrite && BrokenCall.Broke(e)) ||
+        (DebugBugs.Current == DebugBug.DoubledForwardedWrite && BrokenCall.Broke(e)) ||
 #endif
         BrokenCall.NeverSent(e) || (!isUnderGo && e.StatusCode == StatusCode.Unavailable && !BrokenCall.Broke(e));
 

@@ -67,7 +67,7 @@ public sealed partial class RegattaNode : IAsyncDisposable
         NodeOptions options, OpenGroups openGroups, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
     {
 #if DEBUG
-        if (PlantedBugs.Problem is { } unknown)
+        if (DebugBugs.Problem is { } unknown)
             throw new NodeStartException(unknown);
 #endif
         string[] problems = [.. OptionRules.Problems(options)];
@@ -77,8 +77,8 @@ public sealed partial class RegattaNode : IAsyncDisposable
         RegattaNode node = new(parts, loggers.CreateLogger<RegattaNode>(), time);
         node.Watch();
 #if DEBUG
-        if (PlantedBugs.Current != PlantedBug.None)
-            node.LogPlanted(PlantedBugs.NameOf(PlantedBugs.Current));
+        if (DebugBugs.Current != DebugBug.None)
+            node.LogPlanted(DebugBugs.NameOf(DebugBugs.Current));
 #endif
         node.LogStarted(options.RaftNodeId, parts.Api.Address, parts.Rest.Address, parts.Served.Snapshot.Tables.Count);
         return node;

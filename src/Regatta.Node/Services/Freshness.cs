@@ -81,7 +81,7 @@ internal sealed class Freshness(LeaderProbe? probe, bool isKnown, StalenessTrail
     private async ValueTask ThroughAsync(bool isBehindBarrier, ulong minRevision, ServedTable table, CallDeadline deadline)
     {
 #if DEBUG
-        isBehindBarrier &= PlantedBugs.Current != PlantedBug.StaleLinearizableRead;
+        isBehindBarrier &= DebugBugs.Current != DebugBug.StaleLinearizableRead;
 #endif
         if (isBehindBarrier)
             await SiteBarrierAsync(table, deadline);

@@ -52,10 +52,11 @@ internal sealed class Iterations(ServedTables tables, Limits limits, int pageByt
                 await replies.WriteAsync(Reply(page, view, table), stalled.Token);
                 stalled.CancelAfter(Timeout.InfiniteTimeSpan);
 #if DEBUG
-                if (PlantedBugs.Current == PlantedBug.TornIteration && page.More && query is { Limit: 0, Keys.Kind: KeyRangeKind.Interval })
+                if (DebugBugs.Current == DebugBug.TornIteration && page.More && query.Limit == 0)
                 {
+                    byte[] next = [.. page.Records[^1].Key.Span, 0];
+                    KeyRange rest = query.Keys.Kind == KeyRangeKind.From ? KeyRange.From(next) : KeyRange.Interval(next, query.Keys.End);
                     using ITableView newer = table.Group.Reader.OpenView();
-                    KeyRange rest = KeyRange.Interval((byte[])[.. page.Records[^1].Key.Span, 0], query.Keys.End);
                     await StreamAsync(query with { Keys = rest }, newer, moment, table, replies, context);
                     return;
                 }

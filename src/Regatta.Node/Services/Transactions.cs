@@ -22,7 +22,7 @@ internal sealed class Transactions(ServedTables tables, Limits limits, int pageB
     {
         long moment = await freshness.AwaitAsync(request, table, deadline);
 #if DEBUG
-        using ITableView view = PlantedBugs.Current == PlantedBug.TornTransaction ? ((ITableStore)table.Group.Reader).Latest : table.Group.Reader.OpenView();
+        using ITableView view = DebugBugs.Current == DebugBug.TornTransaction ? ((ITableStore)table.Group.Reader).Latest : table.Group.Reader.OpenView();
 #else
         using ITableView view = table.Group.Reader.OpenView();
 #endif
@@ -45,7 +45,7 @@ internal sealed class Transactions(ServedTables tables, Limits limits, int pageB
         PreviousRecords.ThrowIfTooLarge(table.Group.Reader, command, pageBytes, deadline);
 #if DEBUG
         // The compares are not made again when the transaction is applied.
-        if (PlantedBugs.Current == PlantedBug.CompareBeforeLog && TableQueries.Evaluate(((ITableStore)table.Group.Reader).Latest, command with { Success = [], Failure = [] }).Succeeded)
+        if (DebugBugs.Current == DebugBug.CompareBeforeLog && TableQueries.Evaluate(((ITableStore)table.Group.Reader).Latest, command with { Success = [], Failure = [] }).Succeeded)
             command = command with { Compares = [] };
 #endif
         ProposalOutcome outcome = await table.Group.ProposeAsync(command, deadline.Token);

@@ -41,7 +41,7 @@ internal sealed class SessionCalls(ServedTables tables, TableReconciler reconcil
     private static Task<TReply> Begin<TReply>(Func<ulong, Task<TReply>> call, ulong seen)
     {
 #if DEBUG
-        if (PlantedBugs.Current == PlantedBug.SessionIgnored)
+        if (DebugBugs.Current == DebugBug.SessionIgnored)
             seen = 0;
 #endif
         try

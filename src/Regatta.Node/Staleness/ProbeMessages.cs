@@ -44,7 +44,7 @@ internal sealed class ProbeMessages(ServedTables tables, Guid history, TimeProvi
     public void Take(ProbeResponse reply, long asked)
     {
 #if DEBUG
-        if (PlantedBugs.Current == PlantedBug.StalenessBoundTooLow)
+        if (DebugBugs.Current == DebugBug.StalenessBoundTooLow)
             asked = time.GetTimestamp();
 #endif
         if (reply.HistoryId != _history)

@@ -141,7 +141,7 @@ internal sealed class Applier : IThreadPoolWorkItem
 
             // It remembers what it has put into the former one.
 #if DEBUG
-            _machine = PlantedBugs.Current == PlantedBug.StaleCacheAfterSwap ? _machine : new TableMachine(_store);
+            _machine = DebugBugs.Current == DebugBug.StaleCacheAfterSwap ? _machine : new TableMachine(_store);
 #else
             _machine = new TableMachine(_store);
 #endif

@@ -21,7 +21,7 @@ internal sealed class ProposalBatch(Batcher owner, Proposal[] callers) : IPropos
 
 #if DEBUG
     public void Lost(string reason) => Fail(
-        PlantedBugs.Current == PlantedBug.LostMeansUndone ? GroupFailure.NoLeader : GroupFailure.Unknown, $"The write may or may not take effect: {reason}.");
+        DebugBugs.Current == DebugBug.LostMeansUndone ? GroupFailure.NoLeader : GroupFailure.Unknown, $"The write may or may not take effect: {reason}.");
 #else
     public void Lost(string reason) => Fail(GroupFailure.Unknown, $"The write may or may not take effect: {reason}.");
 #endif

@@ -140,7 +140,7 @@ internal sealed partial class TableGroup
             // A leader that leads knows what was committed before its term.
             long index = _entries.Commit;
 #if DEBUG
-            if (PlantedBugs.Current == PlantedBug.UnconfirmedLeaderRead)
+            if (DebugBugs.Current == DebugBug.UnconfirmedLeaderRead)
                 return default;
 #endif
             await _consensus.ConfirmLeadershipAsync(deadline.Token).ConfigureAwait(false);

@@ -92,7 +92,7 @@ internal sealed partial class EntryLog(RaftLogStore store, long group)
                 throw new InvalidOperationException($"Group {group}: the term would go back from {_hard.Term} to {next.Term}.");
             _hard = next;
 #if DEBUG
-            durable = store.Enqueue(LogOp.Put(group, PlantedBugs.Current == PlantedBug.ForgottenVote ? next with { Vote = null } : next));
+            durable = store.Enqueue(LogOp.Put(group, DebugBugs.Current == DebugBug.ForgottenVote ? next with { Vote = null } : next));
 #else
             durable = store.Enqueue(LogOp.Put(group, next));
 #endif

@@ -65,7 +65,7 @@ internal sealed class GroupLog(string shellDirectory, EntryLog entries, AppliedP
         if (proposal is null)
             Volatile.Write(ref _leaderTerm, entry.Term);
 #if DEBUG
-        if (PlantedBugs.Current == PlantedBug.CommitByLeaderAlone)
+        if (DebugBugs.Current == DebugBug.CommitByLeaderAlone)
             _ = entries.CommitAsync(index, CancellationToken.None).AsTask();
 #endif
         return index;

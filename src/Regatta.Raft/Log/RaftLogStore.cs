@@ -166,7 +166,7 @@ internal sealed class RaftLogStore : IDisposable
             .SetStatsDumpPeriodSec(0)
             // PointInTime, the default, opens with everything behind a flipped byte silently gone.
 #if DEBUG
-            .SetWalRecoveryMode(PlantedBugs.Current == PlantedBug.DamagedLogAccepted ? Recovery.PointInTime : Recovery.TolerateCorruptedTailRecords)
+            .SetWalRecoveryMode(DebugBugs.Current == DebugBug.DamagedLogAccepted ? Recovery.PointInTime : Recovery.TolerateCorruptedTailRecords)
 #else
             .SetWalRecoveryMode(Recovery.TolerateCorruptedTailRecords)
 #endif
@@ -192,7 +192,7 @@ internal sealed class RaftLogStore : IDisposable
         byte[]? record = Get(LogKey.Rounds, 0);
         long rounds = record is null ? 0 : BinaryPrimitives.ReadInt64LittleEndian(record);
 #if DEBUG
-        if (PlantedBugs.Current == PlantedBug.DamagedLogAccepted)
+        if (DebugBugs.Current == DebugBug.DamagedLogAccepted)
             return rounds;
 #endif
         if (rounds >= _witness.Round)

@@ -51,7 +51,7 @@ internal sealed class SyncWitness : IDisposable
     {
 #if DEBUG
         // Nothing is synced, so nothing is witnessed.
-        if (PlantedBugs.Current == PlantedBug.AcknowledgeBeforeSync)
+        if (DebugBugs.Current == DebugBug.AcknowledgeBeforeSync)
             return;
 #endif
         Span<byte> content = stackalloc byte[Bytes];

@@ -75,7 +75,7 @@ internal sealed class PullWindow(ITableGroup group, long mostBytes, Cancellation
                 MakeRoom();
                 ProposalOutcome outcome = await proposal.ConfigureAwait(false);
 #if DEBUG
-                if (PlantedBugs.Current == PlantedBug.BatchAppliedTwice && outcome.Failure == GroupFailure.Unknown)
+                if (DebugBugs.Current == DebugBug.BatchAppliedTwice && outcome.Failure == GroupFailure.Unknown)
                     outcome = await group.ProposeAsync(batch, CancellationToken.None).ConfigureAwait(false);
 #endif
                 if (outcome.Result is not ReplicatedResult { IsApplied: true })

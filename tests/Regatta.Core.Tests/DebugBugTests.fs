@@ -1,4 +1,4 @@
-module Regatta.Core.Tests.PlantedBugTests
+module Regatta.Core.Tests.DebugBugTests
 
 open System.Diagnostics
 open System.Reflection
@@ -13,12 +13,12 @@ let private isDebug =
     |> Seq.exists (fun attribute -> attribute.IsJITOptimizerDisabled)
 
 let private planted =
-    core.GetTypes() |> Array.filter (fun found -> found.Name.StartsWith "PlantedBug") |> Array.map _.Name |> Array.sort
+    core.GetTypes() |> Array.filter (fun found -> found.Name.StartsWith "DebugBug") |> Array.map _.Name |> Array.sort
 
 let tests =
     testList
         "planted bugs"
         [ test "are in a Debug build and in no other" {
-              let expected = if isDebug then [| "PlantedBug"; "PlantedBugs" |] else [||]
+              let expected = if isDebug then [| "DebugBug"; "DebugBugs" |] else [||]
               Expect.equal planted expected $"the types of planted bugs in {core.Location}, a build for debugging: {isDebug}"
           } ]
