@@ -9,8 +9,7 @@ open Regatta.Core
 let private core = typeof<TableMachine>.Assembly
 
 let private isDebug =
-    core.GetCustomAttributes<DebuggableAttribute>()
-    |> Seq.exists (fun attribute -> attribute.IsJITOptimizerDisabled)
+    core.GetCustomAttributes<DebuggableAttribute>() |> Seq.exists (fun attribute -> attribute.IsJITOptimizerDisabled)
 
 let private planted =
     core.GetTypes() |> Array.filter (fun found -> found.Name.StartsWith "DebugBug") |> Array.map _.Name |> Array.sort
