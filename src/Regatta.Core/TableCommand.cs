@@ -38,7 +38,12 @@ public sealed record DummyCommand : TableCommand;
 public sealed record ReplicatedBatch(Incarnation Incarnation, long Before, ImmutableArray<TableCommand> Commands) : TableCommand
 {
     /// <summary>Whether a table of that life, at that revision, applies it.</summary>
-    public bool Follows(Incarnation incarnation, long revision) => Incarnation == incarnation && Before == revision;
+    public bool Follows(Incarnation incarnation, long revision) => Incarnation == incarnation &&
+#if DEBUG
+        (DebugBugs.Current == DebugBug.BatchAppliedTwice || Before == revision);
+#else
+        Before == revision;
+#endif
 }
 
 /// <summary>

@@ -23,6 +23,10 @@ public sealed partial class BootClock : TimeProvider
 
     public override long GetTimestamp()
     {
+#if DEBUG
+        if (DebugBugs.Current == DebugBug.TimeOfDayTrusted)
+            return (GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick;
+#endif
         if (!IsHere)
             return base.GetTimestamp();
         // It fails only for a clock that the kernel does not have, and it has had this one since 2.6.39.

@@ -21,5 +21,6 @@ let main argv =
               ValidationTests.tests
               CommandTests.tests
               ModelTests.tests
-              StateGraphTests.tests ])
+              StateGraphTests.tests
+              DebugBugTests.tests ])
         argv

@@ -34,7 +34,11 @@ internal static partial class EnvironmentSettings
     // Kubernetes sets these in every pod for a service that is called regatta or regatta-something.
     private static bool IsFromKubernetes(string name) => ServiceVariable().IsMatch(name);
 
-    private static bool IsForTests(string name) => name.StartsWith("REGATTA_TEST_", StringComparison.Ordinal);
+    private static bool IsForTests(string name) =>
+#if DEBUG
+        name == DebugBugs.Variable ||
+#endif
+        name.StartsWith("REGATTA_TEST_", StringComparison.Ordinal);
 
     [GeneratedRegex("^REGATTA_([A-Z0-9_]+_)?(SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_[A-Z]+)?)?)$",
         RegexOptions.CultureInvariant | RegexOptions.NonBacktracking)]

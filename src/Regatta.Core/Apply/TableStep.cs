@@ -52,6 +52,11 @@ internal sealed class TableStep(StepView view, int pageBytes)
             return Execute(new PutFields(put.Key, put.Value, put.WantPrevious), wantResult);
         if (command is ReplicatedBatch batch)
             return Execute(batch, wantResult);
+#if DEBUG
+        // Whoever leads has a caller that waits.
+        if (DebugBugs.Current == DebugBug.DeleteRangeOnLeaderOnly && !wantResult && command is DeleteRangeCommand { Range.IsSingle: false })
+            command = new DummyCommand();
+#endif
         BeginCommand();
         CommandResult? result = command switch
         {
@@ -162,6 +167,10 @@ internal sealed class TableStep(StepView view, int pageBytes)
         {
             for (; cursor.MoveNext(); count++)
             {
+#if DEBUG
+                if (count == 3 && DebugBugs.Current == DebugBug.DeleteRangeLeavesRest)
+                    break;
+#endif
                 Batch.Delete(cursor.Key);
                 _changes.Removed(cursor.Key, cursor.Header.ModRevision, Batch, Revision);
                 previous?.Add(RecordCopy.Of(cursor.Key, cursor.Header, cursor.Value));

@@ -8,6 +8,10 @@ internal sealed class FollowerKvService(KvReads reads, Forwarding forwarding, Gl
 {
     public override Task<RangeResponse> Range(RangeRequest request, ServerCallContext context)
     {
+#if DEBUG
+        if (DebugBugs.Current == DebugBug.GlobalReadAnsweredHere)
+            return base.Range(request, context);
+#endif
         if (request.Consistency == Consistency.Global)
             return globals.RangeAsync(request, context);
         return Forwarding.IsAsked(context) ? HereOrForwardAsync(request, context) : base.Range(request, context);

@@ -111,7 +111,11 @@ internal sealed class LeaderKv(ChannelSet leader, bool isUnderGo)
     }
 
     /// <summary>Nothing has happened. Our nodes never say UNAVAILABLE of a write whose fate they do not know.</summary>
-    private bool IsUndone(RpcException e) => BrokenCall.NeverSent(e) || (!isUnderGo && e.StatusCode == StatusCode.Unavailable && !BrokenCall.Broke(e));
+    private bool IsUndone(RpcException e) =>
+#if DEBUG
+        (DebugBugs.Current == DebugBug.DoubledForwardedWrite && BrokenCall.Broke(e)) ||
+#endif
+        BrokenCall.NeverSent(e) || (!isUnderGo && e.StatusCode == StatusCode.Unavailable && !BrokenCall.Broke(e));
 
     private static RpcException WriteFailed(RpcException e, ChannelRoute route, CallDeadline deadline)
     {

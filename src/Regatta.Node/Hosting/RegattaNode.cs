@@ -66,12 +66,20 @@ public sealed partial class RegattaNode : IAsyncDisposable
     internal static async Task<RegattaNode> StartAsync(
         NodeOptions options, OpenGroups openGroups, ILoggerFactory loggers, TimeProvider time, CancellationToken cancellationToken)
     {
+#if DEBUG
+        if (DebugBugs.Problem is { } unknown)
+            throw new NodeStartException(unknown);
+#endif
         string[] problems = [.. OptionRules.Problems(options)];
         if (problems.Length > 0)
             throw new NodeStartException(string.Join("; ", problems));
         NodeParts parts = await NodeParts.StartAsync(options, openGroups, loggers, time, cancellationToken);
         RegattaNode node = new(parts, loggers.CreateLogger<RegattaNode>(), time);
         node.Watch();
+#if DEBUG
+        if (DebugBugs.Current != DebugBug.None)
+            node.LogPlanted(DebugBugs.NameOf(DebugBugs.Current));
+#endif
         node.LogStarted(options.RaftNodeId, parts.Api.Address, parts.Rest.Address, parts.Served.Snapshot.Tables.Count);
         return node;
     }
@@ -126,6 +134,11 @@ public sealed partial class RegattaNode : IAsyncDisposable
     [LoggerMessage(LogLevel.Information, "Node {NodeId} serves {Tables} tables: clients at {Api}, health and metrics at {Rest}.")]
     private partial void LogStarted(long nodeId, ListenAddress api, ListenAddress rest, int tables);
 
+#if DEBUG
+    [LoggerMessage(LogLevel.Warning, "The node does something wrong on purpose, for a test: the planted bug {Bug} is switched on.")]
+    private partial void LogPlanted(string bug);
+
+#endif
     [LoggerMessage(LogLevel.Critical, "The node stops and acknowledges nothing any more: {Cause} Repair the cause, then start it again; what was acknowledged is on disk.")]
     private partial void LogFailed(string cause);
 

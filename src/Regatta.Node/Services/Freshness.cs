@@ -80,6 +80,9 @@ internal sealed class Freshness(LeaderProbe? probe, bool isKnown, StalenessTrail
 
     private async ValueTask ThroughAsync(bool isBehindBarrier, ulong minRevision, ServedTable table, CallDeadline deadline)
     {
+#if DEBUG
+        isBehindBarrier &= DebugBugs.Current != DebugBug.StaleLinearizableRead;
+#endif
         if (isBehindBarrier)
             await SiteBarrierAsync(table, deadline);
         if ((long)minRevision > table.Group.Reader.Revision)

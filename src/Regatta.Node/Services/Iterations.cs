@@ -51,6 +51,16 @@ internal sealed class Iterations(ServedTables tables, Limits limits, int pageByt
                 stalled.CancelAfter(stallTimeout);
                 await replies.WriteAsync(Reply(page, view, table), stalled.Token);
                 stalled.CancelAfter(Timeout.InfiniteTimeSpan);
+#if DEBUG
+                if (DebugBugs.Current == DebugBug.TornIteration && page.More && query.Limit == 0)
+                {
+                    byte[] next = [.. page.Records[^1].Key.Span, 0];
+                    KeyRange rest = query.Keys.Kind == KeyRangeKind.From ? KeyRange.From(next) : KeyRange.Interval(next, query.Keys.End);
+                    using ITableView newer = table.Group.Reader.OpenView();
+                    await StreamAsync(query with { Keys = rest }, newer, moment, table, replies, context);
+                    return;
+                }
+#endif
             }
 
             // What the last page shows is what was here at the beginning.

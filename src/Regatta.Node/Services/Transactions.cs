@@ -21,7 +21,11 @@ internal sealed class Transactions(ServedTables tables, Limits limits, int pageB
     private async Task<TxnResponse> ReadAsync(TxnRequest request, TxnCommand command, ServedTable table, CallDeadline deadline, ServerCallContext context)
     {
         long moment = await freshness.AwaitAsync(request, table, deadline);
+#if DEBUG
+        using ITableView view = DebugBugs.Current == DebugBug.TornTransaction ? ((ITableStore)table.Group.Reader).Latest : table.Group.Reader.OpenView();
+#else
         using ITableView view = table.Group.Reader.OpenView();
+#endif
         try
         {
             TxnResult result = TableQueries.Evaluate(view, command, pageBytes, deadline.Token);
@@ -39,6 +43,11 @@ internal sealed class Transactions(ServedTables tables, Limits limits, int pageB
     private async Task<TxnResponse> WriteAsync(TxnCommand command, ServedTable table, CallDeadline deadline)
     {
         PreviousRecords.ThrowIfTooLarge(table.Group.Reader, command, pageBytes, deadline);
+#if DEBUG
+        // The compares are not made again when the transaction is applied.
+        if (DebugBugs.Current == DebugBug.CompareBeforeLog && TableQueries.Evaluate(((ITableStore)table.Group.Reader).Latest, command with { Success = [], Failure = [] }).Succeeded)
+            command = command with { Compares = [] };
+#endif
         ProposalOutcome outcome = await table.Group.ProposeAsync(command, deadline.Token);
         return outcome.Result is TxnResult result ? Replies.Txn(result, table.Header(result.Revision)) : throw Failures.Proposal(outcome, deadline);
     }

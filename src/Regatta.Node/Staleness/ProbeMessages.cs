@@ -43,6 +43,10 @@ internal sealed class ProbeMessages(ServedTables tables, Guid history, TimeProvi
     /// <exception cref="IOException">The answer is malformed, or is of another history.</exception>
     public void Take(ProbeResponse reply, long asked)
     {
+#if DEBUG
+        if (DebugBugs.Current == DebugBug.StalenessBoundTooLow)
+            asked = time.GetTimestamp();
+#endif
         if (reply.HistoryId != _history)
             throw new IOException("it has another history than this node");
         Dictionary<long, ServedTable> here = tables.Snapshot.Tables.ToDictionary(static table => table.Incarnation.Number);

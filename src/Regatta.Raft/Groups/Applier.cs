@@ -140,7 +140,11 @@ internal sealed class Applier : IThreadPoolWorkItem
             }
 
             // It remembers what it has put into the former one.
+#if DEBUG
+            _machine = DebugBugs.Current == DebugBug.StaleCacheAfterSwap ? _machine : new TableMachine(_store);
+#else
             _machine = new TableMachine(_store);
+#endif
         }
         else
         {

@@ -19,7 +19,12 @@ internal sealed class ProposalBatch(Batcher owner, Proposal[] callers) : IPropos
         FreeSlot();
     }
 
+#if DEBUG
+    public void Lost(string reason) => Fail(
+        DebugBugs.Current == DebugBug.LostMeansUndone ? GroupFailure.NoLeader : GroupFailure.Unknown, $"The write may or may not take effect: {reason}.");
+#else
     public void Lost(string reason) => Fail(GroupFailure.Unknown, $"The write may or may not take effect: {reason}.");
+#endif
 
     /// <summary>Tells all callers that still wait. Later calls find none.</summary>
     public void Fail(GroupFailure failure, string reason)

@@ -139,6 +139,10 @@ internal sealed partial class TableGroup
                 return new BarrierOutcome(GroupFailure.NoLeader, "This node does not lead the table's group.");
             // A leader that leads knows what was committed before its term.
             long index = _entries.Commit;
+#if DEBUG
+            if (DebugBugs.Current == DebugBug.UnconfirmedLeaderRead)
+                return default;
+#endif
             await _consensus.ConfirmLeadershipAsync(deadline.Token).ConfigureAwait(false);
             await _progress.WaitForIndexAsync(index, deadline.Token).ConfigureAwait(false);
             return default;

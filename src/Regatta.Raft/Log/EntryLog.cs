@@ -91,7 +91,11 @@ internal sealed partial class EntryLog(RaftLogStore store, long group)
             if (next.Term < _hard.Term)
                 throw new InvalidOperationException($"Group {group}: the term would go back from {_hard.Term} to {next.Term}.");
             _hard = next;
+#if DEBUG
+            durable = store.Enqueue(LogOp.Put(group, DebugBugs.Current == DebugBug.ForgottenVote ? next with { Vote = null } : next));
+#else
             durable = store.Enqueue(LogOp.Put(group, next));
+#endif
         }
 
         // Not cancellable: once it is queued it will be on disk, and what the protocol sees must not lag behind that.

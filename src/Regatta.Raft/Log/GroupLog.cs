@@ -64,6 +64,10 @@ internal sealed class GroupLog(string shellDirectory, EntryLog entries, AppliedP
         // A candidate that was elected appends one entry of its own, in the term of the votes, before it leads.
         if (proposal is null)
             Volatile.Write(ref _leaderTerm, entry.Term);
+#if DEBUG
+        if (DebugBugs.Current == DebugBug.CommitByLeaderAlone)
+            _ = entries.CommitAsync(index, CancellationToken.None).AsTask();
+#endif
         return index;
     }
 

@@ -18,7 +18,11 @@ internal sealed class RaftLogWriter(
 
     /// <summary>A monitor, not a semaphore: the writer sleeps here, and SemaphoreSlim.Wait spins before it does (decision 0008).</summary>
     private readonly object _gate = new();
+#if DEBUG
+    private readonly WriteOptions _synced = new WriteOptions().SetSync(DebugBugs.Current != DebugBug.AcknowledgeBeforeSync);
+#else
     private readonly WriteOptions _synced = new WriteOptions().SetSync(true);
+#endif
     private List<LogOp> _ops = [];
     private List<LogOp> _spare = [];
     private TaskCompletionSource _round = NewRound();

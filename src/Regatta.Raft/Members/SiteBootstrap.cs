@@ -78,6 +78,10 @@ internal sealed partial class SiteBootstrap(
         {
             if (directory.Identity.Standing != NodeStanding.New)
                 return;
+#if DEBUG
+            if (DebugBugs.Current == DebugBug.WipedNodeVotes)
+                site = site with { Founders = [.. site.Founders, directory.Identity.Store] };
+#endif
             directory.Join(site.History, site.Founders);
         }
 

@@ -74,6 +74,10 @@ internal sealed class PullWindow(ITableGroup group, long mostBytes, Cancellation
                 ValueTask<ProposalOutcome> proposal = group.ProposeAsync(batch, stopping);
                 MakeRoom();
                 ProposalOutcome outcome = await proposal.ConfigureAwait(false);
+#if DEBUG
+                if (DebugBugs.Current == DebugBug.BatchAppliedTwice && outcome.Failure == GroupFailure.Unknown)
+                    outcome = await group.ProposeAsync(batch, CancellationToken.None).ConfigureAwait(false);
+#endif
                 if (outcome.Result is not ReplicatedResult { IsApplied: true })
                     Fail(outcome.Reason ?? $"The table stands at revision {outcome.Result?.Revision} and not at {batch.Before}.");
             }

@@ -36,6 +36,10 @@ public sealed class TableWatches(ITableGroup group) : IAsyncDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(start.Revision, 1, nameof(start));
         ArgumentOutOfRangeException.ThrowIfNegative(start.Skip, nameof(start));
+#if DEBUG
+        if (DebugBugs.Current == DebugBug.WatchSkipsOnResume && start.Revision <= group.Reader.Revision)
+            start = start with { Revision = start.Revision + 1, Chain = null };
+#endif
         return new Watch(this, keys, start, isReady);
     }
 
