@@ -108,17 +108,14 @@ module Chapter =
     /// Until all have the last revision that has events.
     let private watchToTheEnd (plan: Plan) (watchers: Watcher list) (records: (Revision * Effect list) list) =
         task {
-            let last =
-                records
-                |> List.tryFindBack (snd >> List.isEmpty >> not)
-                |> Option.map fst
-                |> Option.defaultValue 0L
+            let last = records |> List.tryFindBack (snd >> List.isEmpty >> not) |> Option.map fst |> Option.defaultValue 0L
 
             do! within plan (fun () -> watchers |> List.forall (fun watcher -> watcher.Reached >= last))
 
             for watcher in watchers do
                 if watcher.Reached < last then
-                    plan.Journal.Finds $"{watcher.Name} had events up to revision {watcher.Reached} only, of {last}, after two minutes without faults"
+                    plan.Journal.Finds
+                        $"{watcher.Name} had events up to revision {watcher.Reached} only, of {last}, after two minutes without faults"
         }
 
     let private check (evidence: Evidence) =

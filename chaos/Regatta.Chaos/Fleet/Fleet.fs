@@ -38,6 +38,7 @@ type Fleet
         options: FleetOptions,
         hosts: Host list,
         ports: Map<Place, Ports>,
+        doors: Ports list,
         links: Links,
         clocks: NodeClocks,
         traces: SiteTraces,
@@ -94,7 +95,10 @@ type Fleet
             let traces = SiteTraces(scratch.Sub "traces")
             let clocks = NodeClocks scratch
             let ports = Map [ for place in shape.All -> place, Ports.Take() ]
-            let! links = Links.Open(toxiproxy, upstreams shape ports)
+            let ways = upstreams shape ports
+            let doors = List.init ((ways.Length + 3) / 4) (fun _ -> Ports.Take())
+            let listening = doors |> List.collect (fun block -> [ block.Base .. block.Base + 3 ]) |> List.truncate ways.Length
+            let! links = Links.Open(toxiproxy, List.map2 (fun (link, port) listen -> link, listen, port) ways listening)
 
             let hosts =
                 [ for place in shape.All do
@@ -104,7 +108,7 @@ type Fleet
                       let traced () = { start with Arguments = start.Arguments @ [ "--raft.trace-dir"; traces.Now place.Site ] }
                       new Host(place, storage, traced, clock, journal) ]
 
-            return new Fleet(options, hosts, ports, links, clocks, traces, scratch)
+            return new Fleet(options, hosts, ports, doors, links, clocks, traces, scratch)
         }
 
     member _.Shape = options.Shape
@@ -147,7 +151,7 @@ type Fleet
 
             (links :> IDisposable).Dispose()
 
-            for reservation in ports.Values do
+            for reservation in doors @ List.ofSeq ports.Values do
                 (reservation :> IDisposable).Dispose()
 
             (scratch :> IDisposable).Dispose()
