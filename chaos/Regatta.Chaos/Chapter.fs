@@ -144,6 +144,7 @@ module Chapter =
 
             let watches = watchers |> List.map (fun watcher -> watcher.Run watching.Token)
             let sampling = sample plan direct lags calling.Token
+            plan.Recorder.Working.Start()
             let calls = clients { plan with Seed = plan.Seed + 1000 * number } table calling.Token
             let conductors = plan.Decks |> List.map (fun deck -> Conductor.play stage deck playing.Token)
             do! Task.Delay(length, TimeProvider.System)
@@ -152,6 +153,7 @@ module Chapter =
             let! isReady = plan.Fleet.Ready()
             do! calling.CancelAsync()
             do! Task.WhenAll calls
+            plan.Recorder.Working.Stop()
             do! sampling
 
             let! agreed = if isReady then Agreement.rest plan.Fleet direct journal else Task.FromResult None

@@ -34,6 +34,8 @@ let private verdictLine (record: RunRecord) (output: string) =
 let private option<'a> (name: string) (what: string) (otherwise: 'a) =
     Option<'a>(name, Description = what, DefaultValueFactory = (fun _ -> otherwise))
 
+let private split (text: string) = text.Split(',', StringSplitOptions.RemoveEmptyEntries ||| StringSplitOptions.TrimEntries) |> List.ofArray
+
 let private runCommand () =
     let sites = option "--sites" "sites, the leader site included" 2
     let nodes = option "--nodes" "nodes of each site: 1, 3 or 5" 3
@@ -49,8 +51,6 @@ let private runCommand () =
 
     for each in [ sites :> Option; nodes; time; chapter; nemeses; workloads; seed; output; planted; quiet ] do
         command.Options.Add each
-
-    let split (text: string) = text.Split(',', StringSplitOptions.RemoveEmptyEntries ||| StringSplitOptions.TrimEntries) |> List.ofArray
 
     command.SetAction(fun (arguments: ParseResult) ->
         let shape =
@@ -106,6 +106,62 @@ let private runCommand () =
 
     command
 
+let private plantedCommand () =
+    let names = option "--bug" "bugs by name, with commas between them" "all"
+    let time = option "--time" "the most seconds for each" 300
+    let seed = option "--seed" "what is random follows from it" 1
+    let output = option "--output" "the directory for the reports" "chaos-planted"
+    let verbose = option "--verbose" "say what happens" false
+    let command = Command("planted", "Sees whether bugs that were planted are found. Needs a debug build: dotnet run -c Debug.")
+
+    for each in [ names :> Option; time; seed; output; verbose ] do
+        command.Options.Add each
+
+    command.SetAction(fun (arguments: ParseResult) ->
+        let wanted =
+            match split (arguments.GetRequiredValue names) with
+            | [ "all" ] -> Planted.all
+            | names -> Planted.all |> List.filter (fun (name, _) -> List.contains name names)
+
+        if not Planted.isPossible then
+            Console.Error.WriteLine
+                "nodes of a release build have no planted bugs: dotnet run -c Debug --project chaos/Regatta.Chaos -- planted"
+
+            2
+        elif wanted.IsEmpty then
+            Console.Error.WriteLine "there is no such bug; docs/planted-bugs.md has them all"
+            2
+        else
+            let find (name: string, nemeses: string) =
+                let seed = arguments.GetRequiredValue seed
+
+                let options =
+                    { Shape = { Sites = 2; NodesPerSite = 3 }
+                      Length = TimeSpan.FromSeconds 50.0
+                      Chapter = TimeSpan.FromSeconds 25.0
+                      Nemeses = Nemeses.select (split nemeses) |> Result.defaultValue []
+                      Workloads = Workloads.all
+                      Seed = seed
+                      Planted = Some name
+                      Output = Path.Combine(arguments.GetRequiredValue output, name)
+                      Toxiproxy = None
+                      Command = repeat name seed
+                      Say = say (not (arguments.GetRequiredValue verbose)) }
+
+                let found = (Planted.find options (TimeSpan.FromSeconds(float (arguments.GetRequiredValue time)))).GetAwaiter().GetResult()
+
+                match found with
+                | Some(record, seconds) -> printfn $"%-28s{name} found after %3.0f{seconds} s: %s{(record.Why.Split '\n')[0]}"
+                | None -> printfn $"%-28s{name} NOT FOUND"
+
+                found.IsSome
+
+            let found = wanted |> List.map find |> List.filter id |> List.length
+            printfn $"{found} of {wanted.Length} planted bugs were found"
+            if found = wanted.Length then 0 else 1)
+
+    command
+
 let private listCommand () =
     let command = Command("list", "Shows all faults and workloads.")
 
@@ -151,6 +207,7 @@ let private reportCommand () =
 let main arguments =
     let root = RootCommand "Breaks Regatta's nodes and links in every way, and checks what clients see."
     root.Subcommands.Add(runCommand ())
+    root.Subcommands.Add(plantedCommand ())
     root.Subcommands.Add(listCommand ())
     root.Subcommands.Add(reportCommand ())
     root.Parse(arguments).Invoke()

@@ -32,7 +32,7 @@ type RunOptions =
     }
 
 module Run =
-    /// With fewer answers a second a run says nothing.
+    /// With fewer answers a second, while clients make calls, a run says nothing.
     let least = 200.0
 
     let private decks (options: RunOptions) (fleet: Fleet) =
@@ -147,7 +147,7 @@ module Run =
         (findings: Finding list)
         (checks: Check list)
         : RunRecord =
-        let rate = float recorder.Answered / max 1.0 clock.Seconds
+        let rate = float recorder.Answered / max 1.0 recorder.Working.Elapsed.TotalSeconds
         let failed = checks |> List.filter (fun check -> check.Verdict = Failed)
 
         let verdict, why =
@@ -157,7 +157,8 @@ module Run =
             elif rate < least then
                 Void, $"{rate:F0} operations a second were answered, and {least:F0} are needed to say anything"
             else
-                Passed, $"{numbers recorder.Answered} answers and {journal.Faults.Length} faults, and nothing that must not be"
+                Passed,
+                $"{numbers recorder.Answered} answers, {rate:F0} a second, and {journal.Faults.Length} faults, and nothing that must not be"
 
         { Verdict = verdict
           Why = why

@@ -36,6 +36,8 @@ let tests =
               Expect.isFalse (obj.ReferenceEquals(first, second)) "asked again"
               Expect.isTrue (obj.ReferenceEquals(second, ballots.Ask 2L)) "the next question, for all"
               Expect.isTrue (obj.ReferenceEquals(second, ballots.Ask 3L)) "whoever has not been asked"
+              let third = ballots.Ask 1L
+              Expect.isFalse (obj.ReferenceEquals(second, third)) "who was the first to be asked the question is asked a third one"
               second.Count true
               second.Count true
               Expect.isFalse first.Decided.IsCancellationRequested "answers count for one question") ]

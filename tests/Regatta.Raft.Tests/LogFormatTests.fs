@@ -54,6 +54,54 @@ let private formats =
                   let mutable decoded = HardState()
                   Expect.isNotNull (HardState.Decode(ReadOnlySpan copy, 10001L, &decoded)) $"bit {bit} of the hard state"
 
+          testCase "what is damaged is named"
+          <| fun () ->
+              let record = sealedRecord 10001L 42L 7L [| 1uy; 2uy; 3uy |]
+              let fault (bytes: byte array) = string (LogRecord.Fault(ReadOnlySpan bytes, 10001L, 42L))
+
+              for length in [ 0; 7; 8; 17; record.Length - 1 ] do
+                  Expect.equal (fault record[.. length - 1]) "its checksum does not match" $"{length} bytes of a record"
+
+              let short = Array.zeroCreate<byte> 17
+              LogRecord.Seal(Span short, 10001L, 42L)
+              Expect.equal (fault short) "it is too short" "a sealed record without a whole header"
+
+              let state (bytes: byte array) =
+                  let mutable decoded = HardState()
+                  string (HardState.Decode(ReadOnlySpan bytes, 10001L, &decoded))
+
+              let hard = HardState(9L, Nullable(member' 5), 41L, 7L).Encode 10001L
+
+              let reseal (bytes: byte array) =
+                  BitConverter.TryWriteBytes(Span bytes, LogRecord.Checksum(ReadOnlySpan bytes, 10001L, LogKey.HardState)) |> ignore
+                  bytes
+
+              Expect.equal (state hard[..10]) "its checksum does not match" "a hard state that is cut"
+              Expect.equal (state (reseal hard[.. hard.Length - 2])) "its length is wrong" "a sealed hard state that is cut"
+              let later = Array.copy hard
+              later[8] <- 2uy
+              Expect.equal (state (reseal later)) "its format 2 is not known to this version" "a hard state of a later format"
+
+          testCase "a hard state without a vote is what version 1 wrote, and is read back"
+          <| fun () ->
+              let none = HardState(9L, Nullable(), 41L, 7L)
+              let bytes = none.Encode 10001L
+              Expect.equal (hex bytes[8..]) "0109000000000000002900000000000000070000000000000000" "the bytes behind the checksum"
+              let mutable decoded = HardState(1L, Nullable(member' 5), 1L, 1L)
+              Expect.isNull (HardState.Decode(ReadOnlySpan bytes, 10001L, &decoded)) "sound"
+              Expect.equal decoded none "the same state"
+
+          testCase "an entry of the configuration says so, with and without its checksum"
+          <| fun () ->
+              for isConfiguration in [ true; false ] do
+                  let record = LogRecord.New(7L, isConfiguration, ReadOnlySpan [| 1uy |])
+                  Expect.equal (LogRecord.IsConfiguration(ReadOnlySpan record)) isConfiguration "a record"
+                  let sent = Array.zeroCreate<byte>(LogRecord.BytesWithoutChecksum 1)
+                  LogRecord.WriteWithoutChecksum(Span sent, 7L, isConfiguration, ReadOnlySpan [| 1uy |])
+                  Expect.equal sent record[8..] "what is sent is the record without its checksum"
+                  Expect.equal (LogRecord.IsConfigurationWithoutChecksum(ReadOnlySpan sent)) isConfiguration "what is sent"
+                  Expect.equal (LogRecord.TermWithoutChecksum(ReadOnlySpan sent)) 7L "its term"
+
           testCase "a record of a later format is refused with its number"
           <| fun () ->
               let record = sealedRecord 1L 1L 1L [||]

@@ -9,6 +9,14 @@ open Regatta.Raft
 open Regatta.Raft.Tests.Fixtures
 open Regatta.Testing
 
+let private saying (what: string) (work: unit -> unit) =
+    try
+        work ()
+        failtest $"it is read, and should be refused: {what}"
+    with :? InvalidDataException as e ->
+        Expect.stringContains e.Message what "why"
+        Expect.stringStarts e.Message "A message between nodes is malformed: " "what it is about"
+
 let private hex (bytes: byte array) = Convert.ToHexStringLower bytes
 let private memory (bytes: byte array) = ReadOnlyMemory bytes
 let private entries = [| Entry(6L, [| 1uy; 2uy; 3uy |]); Entry(7L, [||]) |]
@@ -98,8 +106,76 @@ let private rows =
               (fun () -> RaftMessages.DecodeNumbers(memory message[.. message.Length - 2]) |> ignore)
               "cut") ]
 
+/// Entries whose second one has other bytes at some place.
+let private changed at (value: byte) =
+    let copy = Array.copy append
+    copy[at] <- value
+    copy
+
 let private log =
-    [ testCase "entries are what version 1 says, and are read" (fun () ->
+    [ testCase "each kind of damage is named" (fun () ->
+          let decode (bytes: byte array) () = RaftMessages.DecodeAppend(memory bytes) |> ignore
+          saying "it is too short" (decode append[..39])
+          saying "3 entries are announced in" (decode (changed 33 3uy))
+          saying "an entry is cut off" (decode append[.. append.Length - 2])
+
+          saying
+              "an entry is cut off"
+              (decode (
+                  Array.append
+                      append[..40]
+                      [| 9uy
+                         0uy
+                         0uy
+                         0uy
+                         1uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy
+                         0uy |]
+              ))
+
+          saying "2 bytes are left behind the last entry" (decode (Array.append append [| 0uy; 0uy |]))
+          saying "an entry has an unknown format" (decode (changed 45 2uy))
+          saying "format 2 is unknown; a newer version may have sent it" (decode (changed 0 2uy))
+          saying "it has 10 bytes" (fun () -> RaftMessages.DecodeNumber(memory (Array.append [| 1uy |] (Array.zeroCreate 9))) |> ignore)
+          saying "it has 10 bytes" (fun () -> RaftMessages.DecodeNumbers(memory (Array.append [| 1uy |] (Array.zeroCreate 9))) |> ignore)
+
+          saying "it has 3 numbers, in rows of 2" (fun () ->
+              RaftMessages.DecodeRows(memory (RaftMessages.Numbers(ReadOnlySpan [| 1L; 2L; 3L |])), 2) |> ignore)
+
+          saying "it names no known outcome" (fun () -> RaftMessages.DecodeOutcome(memory [||]) |> ignore)
+
+          saying "result 256 is unknown" (fun () ->
+              RaftMessages.DecodeAppendReply(memory (RaftMessages.Numbers(ReadOnlySpan [| 7L; 256L; 42L |]))) |> ignore))
+      testCase "a question that no leader has asked for says so" (fun () ->
+          let own = VoteRequest(7L, 42L, 6L, false)
+          let bytes = RaftMessages.Encode &own
+          Expect.equal (hex bytes[25..]) "0000000000000000" "its last number"
+          Expect.equal (RaftMessages.DecodeVote(memory bytes)) own "what it says")
+      testCase "entries may be none" (fun () ->
+          let none = RaftMessages.EncodeAppend<Entry, Entry array>(7L, [||], 41L, 5L, 40L)
+          Expect.isEmpty (RaftMessages.DecodeAppend(memory none)).Entries "its entries")
+      testCase "entries are what version 1 says, and are read" (fun () ->
           Expect.equal
               (hex append)
               ("01"

@@ -68,6 +68,9 @@ type Recorder(clock: RunClock) =
 
     member _.Clock = clock
 
+    /// Runs for as long as clients make calls.
+    member val Working = System.Diagnostics.Stopwatch()
+
     member _.Add(call: Recorded) =
         lock gate (fun () ->
             total <- total + 1L

@@ -78,7 +78,9 @@ type Fleet
               "--changelog.max-count"
               string options.ChangelogRevisions
               "--disk.low-water-bytes"
-              "64MiB" ]
+              "64MiB"
+              "--limits.page-bytes"
+              "4KiB" ]
 
         let command = if place.Site = 0 then "leader" else "follower"
         let start = Launch.node command (place.Node + 1) data ports[place] addresses (followed @ common)

@@ -8,11 +8,14 @@ let private prefix = Client.key "many/"
 let private key number = Client.key $"many/{number:D3}"
 let private keys = 120
 
+/// All of them together are more than a page of the nodes, and thirty of them are not.
+let private padding = String.replicate 40 "x"
+
 let private fill (client: Client) =
     let first = client.Draw.Next keys
 
     { Compares = []
-      Success = [ for number in first .. first + 7 -> Client.put (key (number % keys)) (Client.value client (string number)) ]
+      Success = [ for number in first .. first + 7 -> Client.put (key (number % keys)) (Client.value client padding) ]
       Failure = [] }
 
 let ranges =
@@ -29,7 +32,7 @@ let ranges =
                     | 1 -> Projection.CountOnly
                     | _ -> Projection.Full
 
-                let limit = if client.Draw.Next 3 = 0 then int64 (1 + client.Draw.Next 50) else 0L
+                let limit = if client.Draw.Next 3 = 0 then int64 (1 + client.Draw.Next 30) else 0L
                 let op = { Range = KeyRange.prefix prefix; Limit = limit; Projection = projection }
 
                 let filter =
@@ -40,19 +43,25 @@ let ranges =
 
                 Query.Range(op, filter)
 
+            // What is more than a page is read in pages.
+            let manner (plain: Manner) query =
+                match query with
+                | Query.Range({ Limit = 0L; Projection = Projection.Full }, _) -> { plain with InPages = true }
+                | _ -> { plain with InPages = client.Draw.Next 2 = 0 }
+
             Client.forever client (fun () ->
                 task {
                     if number < 2 then
                         let! _ = Client.call client (Manner.plain "range") (Request.Write(Command.Txn(fill client)))
                         ()
                     elif client.Draw.Next 2 = 0 then
-                        let manner = { Manner.plain "range" with InPages = client.Draw.Next 2 = 0 }
-                        let! _ = Client.call client manner (Request.Read(look ()))
+                        let query = look ()
+                        let! _ = Client.call client (manner (Manner.plain "range") query) (Request.Read query)
                         ()
                     else
-                        let manner = { Manner.local "range" with InPages = client.Draw.Next 2 = 0 }
+                        let query = look ()
                         let place = Client.anyNode client (Client.anySite client)
-                        let! _ = client.Caller.Call(place, manner, Request.LocalRead(look ()))
+                        let! _ = client.Caller.Call(place, manner (Manner.local "range") query, Request.LocalRead query)
                         ()
                 }
                 :> Task) }

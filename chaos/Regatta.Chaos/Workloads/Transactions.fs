@@ -37,7 +37,14 @@ let bank =
                     if number = 3 then
                         // This one only looks, anywhere.
                         let place = Client.anyNode client (Client.anySite client)
-                        let! _ = client.Caller.Call(place, Manner.local "bank", Client.readLocally bankKeys)
+
+                        let atOnce =
+                            Request.LocalRead(
+                                Query.Txn { Compares = []; Success = List.init accounts (account >> Client.get); Failure = [] }
+                            )
+
+                        let request = if client.Draw.Next 2 = 0 then atOnce else Client.readLocally bankKeys
+                        let! _ = client.Caller.Call(place, Manner.local "bank", request)
                         do! Task.Delay(System.TimeSpan.FromMilliseconds 10.0, System.TimeProvider.System)
                     else
                         match! Client.call client manner (Client.read bankKeys) with
