@@ -23,6 +23,19 @@ type Deck(kinds: Nemesis list, seed: int) =
             waiting.Dequeue(), draw.Next())
 
 module Conductor =
+    let private betweenSites = [ "isolate-site"; "isolate-follower-node"; "isolate-source"; "left-behind"; "slow-follower" ]
+
+    /// Of the report's timeline: a node's own, or one for all that concerns several.
+    let private lane (stage: Stage) (nemesis: Nemesis) (target: string) =
+        let begins (prefix: string) = nemesis.Name.StartsWith(prefix, StringComparison.Ordinal)
+
+        if stage.Fleet.Hosts |> List.exists (fun host -> host.Name = target) then target
+        elif begins "client-" || nemesis.Name = "isolate-clients" then "link of clients"
+        elif begins "site-" || List.contains nemesis.Name betweenSites then "link between sites"
+        elif nemesis.Lane = Network then "link within a site"
+        elif nemesis.Lane = Nodes then "several nodes"
+        else "tables, leaders, clocks"
+
     let private inflict (stage: Stage) (nemesis: Nemesis) (stop: CancellationToken) =
         task {
             let from = stage.Journal.Clock.Seconds
@@ -37,7 +50,7 @@ module Conductor =
             let! note = affliction.Heal()
             let outcome = if note = "" then "" else $": {note}"
             stage.Journal.Say $"{nemesis.Name} of {affliction.Target} is over{outcome}"
-            stage.Journal.Fault(nemesis.Name, affliction.Target, from, note)
+            stage.Journal.Fault(nemesis.Name, lane stage nemesis affliction.Target, from, affliction.Target + outcome)
         }
 
     /// Until it is stopped; then everything is healed.

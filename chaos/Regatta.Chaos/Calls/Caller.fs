@@ -130,12 +130,14 @@ type Caller(number: int, doors: Doors, table: string, recorder: Recorder) =
         | Request.Read(Query.Range(op, filter))
         | Request.LocalRead(Query.Range(op, filter)) -> ranged kv manner options op filter
 
-    /// With these nothing has happened, and nothing will.
-    let isCertain (status: StatusCode) =
-        status = StatusCode.InvalidArgument
-        || status = StatusCode.NotFound
-        || status = StatusCode.FailedPrecondition
-        || status = StatusCode.ResourceExhausted
+    /// Nothing has happened, and nothing will: the status says so, or the node does in words, which are held against the table's history, too.
+    let isCertain (status: Status) =
+        status.StatusCode = StatusCode.InvalidArgument
+        || status.StatusCode = StatusCode.NotFound
+        || status.StatusCode = StatusCode.FailedPrecondition
+        || status.StatusCode = StatusCode.ResourceExhausted
+        || status.Detail.Contains("nothing was written", StringComparison.Ordinal)
+        || status.Detail.Contains("nothing happened", StringComparison.Ordinal)
 
     let isChange request =
         match request with
@@ -174,7 +176,7 @@ type Caller(number: int, doors: Doors, table: string, recorder: Recorder) =
                 | None, _ -> return failwith "the pages of one answer are of several revisions"
             with :? RpcException as e ->
                 noteToken manner e.Trailers
-                let isKnown = isCertain e.StatusCode || not (isChange request)
+                let isKnown = isCertain e.Status || not (isChange request)
                 record (if isKnown then Outcome.Refused else Outcome.Unknown) None $"{e.StatusCode}: {e.Status.Detail}"
                 return None
         }

@@ -61,14 +61,21 @@ let private around (evidence: Evidence) (core: Recorded list) =
 
     core @ List.truncate (max 0 (12 - core.Length)) neighbours |> List.sortBy _.Observation.Began
 
+/// In one line.
+let private inShort value =
+    let words = (sprintf "%A" value).Split([| ' '; '\n' |], StringSplitOptions.RemoveEmptyEntries) |> String.concat " "
+    if words.Length > 400 then words[..400] + " ..." else words
+
 let private sentence (broken: Broken) =
     match broken with
     | NotAPrefix(Lost _) -> "an acknowledged write is not in the table's history"
     | NotAPrefix(TwoAtOneRevision _) -> "two writes were acknowledged with one revision"
     | NotAPrefix(OtherEffects call) ->
-        $"a write was acknowledged with a revision at which the table did something else: %A{Option.map _.Revision (Observation.reply call)}"
+        let revision = Observation.reply call |> Option.map _.Revision |> Option.defaultValue 0L
+        $"a write was acknowledged with revision {revision}, at which the table did something else"
     | NotAPrefix(Uninvited revision) -> $"revision {revision} did what nobody had asked for, or once more than somebody did"
-    | NotAPrefix(WrongAnswer(_, expected)) -> $"an answer is not that of its revision, which would be %A{expected}"
+    | NotAPrefix(WrongAnswer(_, expected)) ->
+        $"an answer is not that of its revision {expected.Revision}, which would be {inShort expected.Response}"
     | NotAPrefix(Misrecorded revision) -> $"the changelog says of revision {revision} what its command cannot have done"
     | NotAPrefix(NoSuchState _) -> "a read shows a revision that the table never had"
     | NotAPrefix(OutOfOrder _) -> "a call began when another one had ended, and shows an older state or has the lower revision"

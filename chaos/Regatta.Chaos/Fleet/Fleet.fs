@@ -79,6 +79,11 @@ type Fleet
               string options.ChangelogRevisions
               "--disk.low-water-bytes"
               "64MiB"
+              // Pages must have room for the largest pair, and ranges more than one page.
+              "--limits.max-key-bytes"
+              "1KiB"
+              "--limits.max-value-bytes"
+              "2KiB"
               "--limits.page-bytes"
               "4KiB" ]
 

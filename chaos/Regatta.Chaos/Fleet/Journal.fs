@@ -10,8 +10,9 @@ type Journal(clock: RunClock, say: string -> unit) =
     let events = List<NodeEvent>()
     let findings = List<string>()
 
-    member _.Fault(kind: string, target: string, from: float, note: string) =
-        lock gate (fun () -> faults.Add { Kind = kind; Target = target; From = from; Until = clock.Seconds; Note = note })
+    /// The lane is the name under which the report's timeline shows it.
+    member _.Fault(kind: string, lane: string, from: float, note: string) =
+        lock gate (fun () -> faults.Add { Kind = kind; Target = lane; From = from; Until = clock.Seconds; Note = note })
 
     member _.Node(place: Place, what: string) =
         lock gate (fun () -> events.Add { Node = Place.name place; At = clock.Seconds; What = what })

@@ -10,10 +10,7 @@ let private megabyte = 1024L * 1024L
 
 let private fault name what obstacle inflict = { Name = name; What = what; Lane = Nodes; Obstacle = obstacle; Inflict = inflict }
 
-let private nothing (host: Host) =
-    { Target = host.Name
-      Lasts = TimeSpan.Zero
-      Heal = fun () -> Task.FromResult "it did not run" }
+let private nothing (host: Host) why = { Target = host.Name; Lasts = TimeSpan.Zero; Heal = fun () -> Task.FromResult why }
 
 let private withSyncs (fault: SyncFault) (stage: Stage) (over: Host -> FaultySyncs -> Affliction) =
     task {
@@ -21,7 +18,7 @@ let private withSyncs (fault: SyncFault) (stage: Stage) (over: Host -> FaultySyn
         host.Start()
 
         match host.Process with
-        | None -> return nothing host
+        | None -> return nothing host "it did not run"
         | Some node ->
             let log = stage.Fleet.Scratch $"strace-{stage.Journal.Clock.Now}"
 
@@ -30,7 +27,7 @@ let private withSyncs (fault: SyncFault) (stage: Stage) (over: Host -> FaultySyn
                 do! syncs.Attached
                 return over host syncs
             with _ when node.HasExited ->
-                return nothing host
+                return nothing host "it did not run"
     }
 
 let private failing (stage: Stage) =
@@ -116,7 +113,7 @@ let private damage (change: Random -> FileInfo -> unit) (stage: Stage) =
         match newestLog host with
         | None ->
             host.Start()
-            return nothing host
+            return nothing host "its log was too short to be damaged"
         | Some file ->
             change stage.Draw file
             host.MayEnd()

@@ -46,7 +46,7 @@ let ranges =
             // What is more than a page is read in pages.
             let manner (plain: Manner) query =
                 match query with
-                | Query.Range({ Limit = 0L; Projection = Projection.Full }, _) -> { plain with InPages = true }
+                | Query.Range({ Limit = 0L; Projection = Projection.Full | Projection.KeysOnly }, _) -> { plain with InPages = true }
                 | _ -> { plain with InPages = client.Draw.Next 2 = 0 }
 
             Client.forever client (fun () ->

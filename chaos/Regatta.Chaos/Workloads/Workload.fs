@@ -21,7 +21,7 @@ type Workload = { Name: string; What: string; Clients: int; Run: int -> Client -
 
 module Client =
     /// Between two calls: the nodes need the processors more than their clients do.
-    let private pause (client: Client) = Task.Delay(TimeSpan.FromMilliseconds(float (client.Draw.Next 25)), TimeProvider.System)
+    let private pause (client: Client) most = Task.Delay(TimeSpan.FromMilliseconds(float (client.Draw.Next most)), TimeProvider.System)
 
     let key (text: string) = Bytes.OfText text
 
@@ -45,8 +45,14 @@ module Client =
     let call (client: Client) manner request =
         task {
             let! reply = client.Caller.Call(client.Place, manner, request)
-            if reply.IsNone then client.Place <- anyNode client client.Place.Site
-            do! pause client
+
+            if reply.IsSome then
+                do! pause client 25
+            else
+                // A node that is not there says so at once, again and again.
+                client.Place <- anyNode client client.Place.Site
+                do! pause client 120
+
             return reply
         }
 
