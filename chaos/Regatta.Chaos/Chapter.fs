@@ -91,7 +91,7 @@ module Chapter =
 
     let private within (plan: Plan) (isDone: unit -> bool) =
         task {
-            let limit = plan.Recorder.Clock.Seconds + 120.0
+            let limit = plan.Recorder.Clock.Seconds + (if plan.Journal.Findings.IsEmpty then 120.0 else 15.0)
 
             while not (isDone ()) && plan.Recorder.Clock.Seconds < limit do
                 do! Task.Delay(TimeSpan.FromMilliseconds 50.0, TimeProvider.System)
@@ -121,7 +121,7 @@ module Chapter =
     let private check (evidence: Evidence) =
         { Calls = evidence.Calls.Length
           Revisions = evidence.Last.Revision
-          Events = evidence.Watchers |> List.sumBy _.Had.Length
+          Events = evidence.Watched |> List.sumBy _.Had.Length
           Bounds = evidence.Calls |> List.filter _.Staleness.IsSome |> List.length
           Findings = Checks.witness evidence @ Checks.linearizability evidence @ Checks.invariants evidence @ Checks.watches evidence }
 
@@ -167,11 +167,11 @@ module Chapter =
 
                         if historian.Reached >= revision then
                             let calls = plan.Recorder.Take() |> List.sortBy _.Observation.Began
-                            let evidence = Evidence.gather table (historian.Commands revision) calls watchers
+                            let evidence = Evidence.gather table (historian.Commands revision) calls []
                             do! watchToTheEnd plan watchers evidence.Records
                             do! Agreement.content direct journal evidence.Last
                             do! Agreement.tables plan.Fleet direct journal
-                            return Some(check evidence)
+                            return Some(check { evidence with Watched = watchers |> List.map _.Watched })
                         else
                             return None
                     | None -> return None

@@ -73,10 +73,10 @@ module Run =
         { Client = recorded.Client
           Node = Place.name recorded.Place
           Kind = recorded.Kind
-          What = $"%A{observation.Request}"
+          What = Show.request observation.Request
           Answer =
             (match observation.Outcome with
-             | Regatta.Spec.Outcome.Answered reply -> $"%A{reply}"
+             | Regatta.Spec.Outcome.Answered reply -> Show.reply reply
              | _ -> recorded.Failure)
           Outcome =
             (match observation.Outcome with

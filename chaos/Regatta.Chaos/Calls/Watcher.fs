@@ -9,6 +9,9 @@ open Grpc.Core
 open Regatta.Protocol.V1
 open Regatta.Spec
 
+/// What one watcher had. Of a gap, from one revision up to before another one, no node had the history any more.
+type Watched = { Name: string; Had: (Revision * Event) list; Gaps: (Revision * Revision) list }
+
 /// Watches a whole table from its first revision on, for a while at each node of any site, and must get every change once, in order.
 type Watcher(name: string, seed: int, doors: Doors, table: string) =
     let zero = ByteString.CopyFrom 0uy
@@ -17,7 +20,6 @@ type Watcher(name: string, seed: int, doors: Doors, table: string) =
     let mutable next = 1L
     let mutable skip = 0
     let mutable chain = ByteString.Empty
-    let mutable hops = 0
     /// It was away for longer than any node keeps the history, and began anew with what is kept.
     let mutable gaps: (Revision * Revision) list = []
 
@@ -47,11 +49,9 @@ type Watcher(name: string, seed: int, doors: Doors, table: string) =
                 chain <- ByteString.Empty)
 
     member _.Name = name
-    member _.Hops = hops
-    member _.Gaps = gaps
     /// It has all changes up to this revision.
     member _.Reached = lock gate (fun () -> next - 1L)
-    member _.Had = lock gate (fun () -> List.ofSeq had)
+    member _.Watched = lock gate (fun () -> { Name = name; Had = List.ofSeq had; Gaps = gaps })
 
     /// Until it is cancelled.
     member _.Run(stop: CancellationToken) : Task =
@@ -59,7 +59,6 @@ type Watcher(name: string, seed: int, doors: Doors, table: string) =
             let draw = Random seed
 
             while not stop.IsCancellationRequested do
-                hops <- hops + 1
                 use ending = CancellationTokenSource.CreateLinkedTokenSource stop
                 ending.CancelAfter(TimeSpan.FromMilliseconds(float (draw.Next(50, 4000))))
                 let place = doors.Shape.All[draw.Next doors.Shape.All.Length]

@@ -7,14 +7,17 @@ open Grpc.Core
 open Regatta.Spec
 open Regatta.Testing.Nodes
 
-/// Generous: a node that takes longer hangs.
+/// Generous: a node that takes longer hangs. When something has been found already nothing is proven by waiting.
 let private patience = TimeSpan.FromSeconds 120.0
+
+let private patienceOf (journal: Journal) = if journal.Findings.IsEmpty then patience else patience / 8.0
 
 let private pause () = Task.Delay(TimeSpan.FromMilliseconds 100.0, TimeProvider.System)
 
 /// Until there is an answer; None when it took too long, which is a finding.
 let private until (journal: Journal) (what: string) (look: unit -> Task<'a option>) : Task<'a option> =
     task {
+        let patience = patienceOf journal
         let limit = journal.Clock.Seconds + patience.TotalSeconds
         let mutable found = None
         let mutable last = ""
@@ -134,8 +137,8 @@ let content (direct: Direct) (journal: Journal) (expected: State) =
         | Some dump when dump.Revision = expected.Revision ->
             let wanted =
                 [ for KeyValue(key, entry) in expected.Entries ->
-                      Text.Encoding.UTF8.GetString key.Memory.Span,
-                      { Value = Text.Encoding.UTF8.GetString entry.Value.Memory.Span
+                      Client.text key,
+                      { Value = Client.text entry.Value
                         Created = entry.CreateRevision
                         Modified = entry.ModRevision
                         Version = entry.Version } ]

@@ -61,11 +61,6 @@ let private around (evidence: Evidence) (core: Recorded list) =
 
     core @ List.truncate (max 0 (12 - core.Length)) neighbours |> List.sortBy _.Observation.Began
 
-/// In one line.
-let private inShort value =
-    let words = (sprintf "%A" value).Split([| ' '; '\n' |], StringSplitOptions.RemoveEmptyEntries) |> String.concat " "
-    if words.Length > 400 then words[..400] + " ..." else words
-
 let private sentence (broken: Broken) =
     match broken with
     | NotAPrefix(Lost _) -> "an acknowledged write is not in the table's history"
@@ -74,8 +69,7 @@ let private sentence (broken: Broken) =
         let revision = Observation.reply call |> Option.map _.Revision |> Option.defaultValue 0L
         $"a write was acknowledged with revision {revision}, at which the table did something else"
     | NotAPrefix(Uninvited revision) -> $"revision {revision} did what nobody had asked for, or once more than somebody did"
-    | NotAPrefix(WrongAnswer(_, expected)) ->
-        $"an answer is not that of its revision {expected.Revision}, which would be {inShort expected.Response}"
+    | NotAPrefix(WrongAnswer(_, expected)) -> $"an answer is not that of its revision, which would be: {Show.reply expected}"
     | NotAPrefix(Misrecorded revision) -> $"the changelog says of revision {revision} what its command cannot have done"
     | NotAPrefix(NoSuchState _) -> "a read shows a revision that the table never had"
     | NotAPrefix(OutOfOrder _) -> "a call began when another one had ended, and shows an older state or has the lower revision"
@@ -155,7 +149,7 @@ let linearizability (evidence: Evidence) =
               evidence.Calls |> List.filter (fun call -> keysOf call |> List.exists (fun range -> KeyRange.contains range key))
 
           { Check = "linearizability per key"
-            Why = $"there is no order of the calls in which key {key} is a register"
+            Why = $"there is no order of the calls in which key {Client.text key} is a register"
             Core = List.truncate 12 ofKey } ]
 
 /// Whoever sees all accounts sees all the money, and no list has an element twice.
@@ -170,11 +164,11 @@ let invariants (evidence: Evidence) =
 
     let twice =
         [ for KeyValue(key, entry) in evidence.Last.Entries do
-              let text = Text.Encoding.UTF8.GetString entry.Value.Memory.Span
+              let text = Client.text entry.Value
 
-              if string key |> _.StartsWith("list/", StringComparison.Ordinal) && text.Contains ',' then
+              if (Client.text key).StartsWith("list/", StringComparison.Ordinal) && text.Contains ',' then
                   let elements = text.Split ','
-                  if (Array.distinct elements).Length <> elements.Length then key ]
+                  if (Array.distinct elements).Length <> elements.Length then Client.text key ]
 
     [ for call in List.filter wrong evidence.Calls do
           { Check = "invariants"
@@ -190,7 +184,7 @@ let watches (evidence: Evidence) =
               for event in Effect.toEvents effects do
                   revision, event ]
 
-    [ for watcher in evidence.Watchers do
+    [ for watcher in evidence.Watched do
           let isMissed revision = watcher.Gaps |> List.exists (fun (from, until) -> revision >= from && revision < until)
           let wanted = expected |> List.filter (fun (revision, _) -> not (isMissed revision))
           let had = watcher.Had |> List.filter (fun (revision, _) -> revision <= evidence.Last.Revision && not (isMissed revision))
@@ -200,5 +194,5 @@ let watches (evidence: Evidence) =
 
               { Check = "watches"
                 Why =
-                  $"{watcher.Name} had {had.Length} events of {wanted.Length}; number {at + 1} was %A{List.tryItem at had} and should be %A{List.tryItem at wanted}"
+                  $"{watcher.Name} had {had.Length} events of {wanted.Length}; number {at + 1} was {Show.event (List.tryItem at had)}, and should be {Show.event (List.tryItem at wanted)}"
                 Core = [] } ]

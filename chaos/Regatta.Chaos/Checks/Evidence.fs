@@ -13,7 +13,7 @@ type Evidence =
         /// What each revision did.
         Records: (Revision * Effect list) list
         Calls: Recorded list
-        Watchers: Watcher list
+        Watched: Watched list
     }
 
 /// What a checker has found: sentences, and the calls that show it, the fewest that do.
@@ -23,7 +23,7 @@ module Evidence =
     let private life = { History = System.Guid.Empty; Number = 1L }
 
     /// From what the leader site's changelogs say of each revision.
-    let gather table (commands: (Revision * Command) list) calls watchers =
+    let gather table (commands: (Revision * Command) list) calls watched =
         let first = Table.create life
         let last = commands |> List.fold (fun state (_, command) -> Table.apply state command |> fst) first
 
@@ -32,7 +32,4 @@ module Evidence =
           Last = last
           Records = Map.toList last.Changelog.Records
           Calls = calls
-          Watchers = watchers }
-
-    let callOf (evidence: Evidence) (observation: Observation) =
-        evidence.Calls |> List.tryFind (fun call -> obj.ReferenceEquals(call.Observation, observation))
+          Watched = watched }

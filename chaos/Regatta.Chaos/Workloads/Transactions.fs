@@ -77,10 +77,7 @@ let append =
                     | Some reply ->
                         let before = List.tryHead (Client.found reply)
 
-                        let text =
-                            before
-                            |> Option.map (fun kv -> System.Text.Encoding.UTF8.GetString kv.Entry.Value.Memory.Span)
-                            |> Option.defaultValue ""
+                        let text = before |> Option.map (fun kv -> Client.text kv.Entry.Value) |> Option.defaultValue ""
 
                         let elements = text.Split(',', System.StringSplitOptions.RemoveEmptyEntries)
                         client.Made <- client.Made + 1

@@ -30,8 +30,10 @@ module Client =
         client.Made <- client.Made + 1
         Bytes.OfText $"{text}#{client.Caller.Number}.{client.Made}"
 
+    let text (bytes: Bytes) = Text.Encoding.UTF8.GetString bytes.Memory.Span
+
     /// What a value says.
-    let said (value: Bytes) = (Text.Encoding.UTF8.GetString(value.Memory.Span).Split '#')[0]
+    let said (value: Bytes) = ((text value).Split '#')[0]
 
     let anyNode (client: Client) site = { Site = site; Node = client.Draw.Next client.Shape.NodesPerSite }
     let anySite (client: Client) = client.Draw.Next client.Shape.Sites

@@ -1,0 +1,92 @@
+/// The catalogue of faults, in which order they come, and links that are cut.
+module Regatta.Chaos.Tests.FaultTests
+
+open System.IO
+open System.Net
+open System.Net.Sockets
+open System.Threading
+open Expecto
+open Regatta.Chaos
+open Regatta.Testing
+open Regatta.Testing.Nodes
+open Regatta.Toxiproxy
+
+let private names (nemeses: Nemesis list) = nemeses |> List.map _.Name
+
+let private catalogue =
+    [ testCase "at least 45 kinds of faults, each with a name of its own, are in chaos/README.md" (fun () ->
+          let all = names Nemeses.all
+          Expect.isGreaterThanOrEqual all.Length 45 "kinds"
+          Expect.equal (List.distinct all) all "names"
+          let listed = File.ReadAllText(Path.Combine(Build.repository, "chaos", "README.md"))
+
+          for nemesis in Nemeses.all do
+              Expect.stringContains listed $"| `{nemesis.Name}` | {nemesis.What} |" "its row"
+
+          for workload in Workloads.all do
+              Expect.stringContains listed $"| `{workload.Name}` | {workload.What} |" "its row")
+      testCase "faults are selected by name, by the beginning of a name, or all" (fun () ->
+          let selected text = Nemeses.select text |> Result.map names
+
+          Expect.equal
+              (selected [ "kill-leader"; "power-loss-*" ])
+              (Ok [ "kill-leader"; "power-loss-node"; "power-loss-site"; "power-loss-everywhere" ])
+              "two ways"
+
+          Expect.equal (selected [ "all"; "kill-leader" ]) (Ok(names Nemeses.all)) "each once"
+          Expect.isError (selected [ "kill-leader"; "kill-nobody" ]) "an unknown name"
+          Expect.isError (selected [ "nothing-*" ]) "an unknown beginning") ]
+
+let private decks =
+    [ testCase "a deck gives each kind as often as any other, and the same seed the same order" (fun () ->
+          let kinds = List.truncate 7 Nemeses.all
+          let drawn seed = let deck = Deck(kinds, seed) in List.init 21 (fun _ -> let nemesis, seed = deck.Next() in nemesis.Name, seed)
+          Expect.equal (drawn 5) (drawn 5) "the same seed"
+          Expect.notEqual (drawn 5) (drawn 6) "another one"
+
+          for round in List.chunkBySize 7 (List.map fst (drawn 5)) do
+              Expect.equal (List.sort round) (List.sort (names kinds)) "all of them before one comes again")
+      testCase "planted bugs have faults that exist" (fun () ->
+          for name, nemeses in Planted.all do
+              Expect.isOk (Nemeses.select (List.ofArray (nemeses.Split ','))) name
+              let listed = File.ReadAllText(Path.Combine(Build.repository, "docs", "planted-bugs.md"))
+              Expect.stringContains listed $"| `{name}` |" "docs/planted-bugs.md") ]
+
+/// Whether somebody gets through.
+let private reaches (port: int) =
+    task {
+        use client = new TcpClient()
+
+        try
+            do! client.ConnectAsync(IPAddress.Loopback, port)
+            return true
+        with :? SocketException ->
+            return false
+    }
+
+let private links =
+    [ testCaseAsync
+          "a link that is cut twice is open when it was mended twice"
+          (async {
+              do!
+                  Afterwards.run (fun () ->
+                      task {
+                          use! server = ToxiproxyServer.StartAsync(Some 1, CancellationToken.None)
+                          use upstream = new TcpListener(IPAddress.Loopback, 0)
+                          upstream.Start()
+                          use ports = Ports.Take()
+                          let link = { From = Clients; To = { Site = 0; Node = 0 } }
+                          use! links = Links.Open(server.Url, [ link, ports.Base, (upstream.LocalEndpoint :?> IPEndPoint).Port ])
+                          let seen = ResizeArray()
+
+                          for change in [ links.Cut; links.Cut; links.Mend; links.Mend ] do
+                              do! change link
+                              let! open' = reaches (links.Port link)
+                              seen.Add open'
+
+                          Expect.equal (List.ofSeq seen) [ false; false; false; true ] "after each change"
+                      })
+                  |> Async.AwaitTask
+          }) ]
+
+let tests = testList "faults" (catalogue @ decks @ links)
