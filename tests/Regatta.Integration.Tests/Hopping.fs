@@ -248,27 +248,13 @@ module Hopping =
         task {
             let draw = Random seed
             let had = List<Event>()
-            let mutable next = 1L
-            let mutable skip = 0
-            let mutable chain = ByteString.Empty
+            let place = WatchPlace()
             let mutable hops = 0
-            let isDone () = last.IsCompletedSuccessfully && next > last.Result
+            let isDone () = last.IsCompletedSuccessfully && place.Next > last.Result
 
             let note (message: WatchResponse) =
                 had.AddRange(message.Events |> Seq.map event)
-                let revision = int64 message.Header.Revision
-
-                if message.Created then
-                    if chain.IsEmpty then chain <- message.ChainHash
-                elif message.More then
-                    if revision <> next then chain <- message.ChainHash
-                    let more = message.Events |> Seq.filter (fun change -> change.Kv.ModRevision = revision) |> Seq.length
-                    skip <- (if revision = next then skip else 0) + more
-                    next <- revision
-                elif revision >= next then
-                    chain <- message.ChainHash
-                    next <- revision + 1L
-                    skip <- 0
+                place.Note message
 
             while not (isDone ()) do
                 hops <- hops + 1
@@ -276,18 +262,7 @@ module Hopping =
                 use call = kvs[draw.Next kvs.Length].Watch(cancellationToken = ending.Token)
 
                 try
-                    let create =
-                        CreateWatch(
-                            WatchId = 1L,
-                            Table = table,
-                            Key = zero,
-                            RangeEnd = zero,
-                            StartRevision = uint64 next,
-                            SkipEvents = uint64 skip,
-                            ChainHash = chain
-                        )
-
-                    do! call.RequestStream.WriteAsync(WatchRequest(Create = create))
+                    do! call.RequestStream.WriteAsync(WatchRequest(Create = place.Create Launch.table))
                     let mutable isOpen = true
 
                     while isOpen && not (isDone ()) do

@@ -3,6 +3,7 @@ module Regatta.Raft.Tests.LogTailTests
 open System
 open System.Threading.Tasks
 open Expecto
+open Regatta.Core
 open Regatta.Raft
 open Regatta.Raft.Tests.Fixtures
 open Regatta.Testing
@@ -77,6 +78,27 @@ let tests =
                   for _ in 1..800 do
                       model <- step random tail model
                       agree tail model)
+          testCase "do not keep those who wait for an entry alive" (fun () ->
+              let tail = LogTail()
+
+              let nobody =
+                  { new IProposalWaiters with
+                      member _.Committed() = ()
+                      member _.Applied() = ()
+                      member _.Lost _ = ()
+                    interface ICommandResults with
+                        member _.Set(_, _) = () }
+
+              let proposal = ProposedEntry(1L, ReadOnlyMemory [| 1uy |], nobody)
+
+              for index in 1L .. 5L do
+                  let entry = StoredEntry([| byte index |], Task.CompletedTask, proposal)
+                  tail.Add &entry
+
+              tail.DropFirst()
+              tail.ForgetProposal 4L
+              Expect.equal [ for index in 2L .. 5L -> isNull tail[index].Proposal ] [ false; false; true; false ] "one is forgotten"
+              Expect.equal tail[4L].Record [| 4uy |] "its record stays")
           testCase "are those of a list when very many are dropped, one by one" (fun () ->
               let tail = LogTail()
 

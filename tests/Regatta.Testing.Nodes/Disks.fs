@@ -90,8 +90,10 @@ type Ballast(directory: string) =
             with :? IOException ->
                 full <- true
 
-    /// Gives the space back.
-    member _.MakeRoom() = File.Delete file
+    /// Gives the space back, for good: without the sync a loss of power would bring the file back.
+    member _.MakeRoom() =
+        File.Delete file
+        Machine.must "sync" [ "-f"; directory ] |> ignore
 
 /// A small file system in memory, to be filled up.
 type SmallDisk(megabytes: int) =

@@ -58,10 +58,7 @@ type FaultySyncs private (tracer: Process, log: string, attached: TaskCompletion
     member _.Attached = attached.Task
 
     /// Syncs are what they were.
-    member _.Detach() =
-        task {
-            if not tracer.HasExited && Machine.signal Signal.terminate tracer.Id then do! tracer.WaitForExitAsync()
-        }
+    member _.Detach() = task { if not tracer.HasExited && Machine.signal Signal.terminate tracer.Id then do! tracer.WaitForExitAsync() }
 
     /// Ends with the traced process.
     member _.Ended = tracer.WaitForExitAsync()

@@ -4,53 +4,36 @@ open System
 open System.Collections.Generic
 open System.Threading
 open System.Threading.Tasks
-open Google.Protobuf
 open Grpc.Core
 open Regatta.Protocol.V1
 open Regatta.Spec
+open Regatta.Testing.Nodes
 
 /// What one watcher had. Of a gap, from one revision up to before another one, no node had the history any more.
 type Watched = { Name: string; Had: (Revision * Event) list; Gaps: (Revision * Revision) list }
 
 /// Watches a whole table from its first revision on, for a while at each node of any site, and must get every change once, in order.
 type Watcher(name: string, seed: int, doors: Doors, table: string) =
-    let zero = ByteString.CopyFrom 0uy
     let gate = obj ()
     let had = List<Revision * Event>()
-    let mutable next = 1L
-    let mutable skip = 0
-    let mutable chain = ByteString.Empty
+    let place = WatchPlace()
     /// It was away for longer than any node keeps the history, and began anew with what is kept.
     let mutable gaps: (Revision * Revision) list = []
 
     let note (message: WatchResponse) =
         lock gate (fun () ->
             had.AddRange(message.Events |> Seq.map Wire.ofEvent)
-            let revision = int64 message.Header.Revision
-
-            if message.Created then
-                if chain.IsEmpty then chain <- message.ChainHash
-            elif message.More then
-                if revision <> next then chain <- message.ChainHash
-                let more = message.Events |> Seq.filter (fun change -> change.Kv.ModRevision = revision) |> Seq.length
-                skip <- (if revision = next then skip else 0) + more
-                next <- revision
-            elif revision >= next then
-                chain <- message.ChainHash
-                next <- revision + 1L
-                skip <- 0)
+            place.Note message)
 
     let isLeftBehind (oldest: Revision) =
         lock gate (fun () ->
-            if oldest > next then
-                gaps <- (next, oldest) :: gaps
-                next <- oldest
-                skip <- 0
-                chain <- ByteString.Empty)
+            if oldest > place.Next then
+                gaps <- (place.Next, oldest) :: gaps
+                place.BeginAt oldest)
 
     member _.Name = name
     /// It has all changes up to this revision.
-    member _.Reached = lock gate (fun () -> next - 1L)
+    member _.Reached = lock gate (fun () -> place.Next - 1L)
     member _.Watched = lock gate (fun () -> { Name = name; Had = List.ofSeq had; Gaps = gaps })
 
     /// Until it is cancelled.
@@ -61,23 +44,11 @@ type Watcher(name: string, seed: int, doors: Doors, table: string) =
             while not stop.IsCancellationRequested do
                 use ending = CancellationTokenSource.CreateLinkedTokenSource stop
                 ending.CancelAfter(TimeSpan.FromMilliseconds(float (draw.Next(50, 4000))))
-                let place = doors.Shape.All[draw.Next doors.Shape.All.Length]
-                use call = KV.KVClient(doors.Channel place).Watch(cancellationToken = ending.Token)
+                let node = doors.Shape.All[draw.Next doors.Shape.All.Length]
+                use call = KV.KVClient(doors.Channel node).Watch(cancellationToken = ending.Token)
 
                 try
-                    let create =
-                        CreateWatch(
-                            WatchId = 1L,
-                            Table = ByteString.CopyFromUtf8 table,
-                            Key = zero,
-                            RangeEnd = zero,
-                            StartRevision = uint64 next,
-                            SkipEvents = uint64 skip,
-                            ChainHash = chain,
-                            Progress = true
-                        )
-
-                    do! call.RequestStream.WriteAsync(WatchRequest(Create = create))
+                    do! call.RequestStream.WriteAsync(WatchRequest(Create = place.Create table))
                     let mutable isOpen = true
 
                     while isOpen && not stop.IsCancellationRequested do
