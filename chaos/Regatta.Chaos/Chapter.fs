@@ -126,7 +126,13 @@ module Chapter =
           Findings = Checks.witness evidence @ Checks.linearizability evidence @ Checks.invariants evidence @ Checks.watches evidence }
 
     /// None when the nodes did not come to agree, which is a finding in the journal.
-    let play (plan: Plan) (number: int) (length: TimeSpan) (lags: List<Regatta.Chaos.Report.Lag>) : Task<Checked option> =
+    let play
+        (plan: Plan)
+        (number: int)
+        (length: TimeSpan)
+        (stop: CancellationToken)
+        (lags: List<Regatta.Chaos.Report.Lag>)
+        : Task<Checked option> =
         task {
             let table = $"chaos-{number}"
             let journal = plan.Journal
@@ -147,7 +153,7 @@ module Chapter =
             plan.Recorder.Working.Start()
             let calls = clients { plan with Seed = plan.Seed + 1000 * number } table calling.Token
             let conductors = plan.Decks |> List.map (fun deck -> Conductor.play stage deck playing.Token)
-            do! Task.Delay(length, TimeProvider.System)
+            do! Task.Delay(length, TimeProvider.System, stop).ContinueWith(ignore<Task>, TaskScheduler.Default)
             do! playing.CancelAsync()
             do! Task.WhenAll conductors
             let! isReady = plan.Fleet.Ready()

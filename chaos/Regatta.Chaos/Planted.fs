@@ -44,7 +44,7 @@ module Planted =
             let mutable found = None
             let mutable attempt = 0
 
-            while found.IsNone && clock.Seconds < limit.TotalSeconds do
+            while found.IsNone && clock.Seconds < limit.TotalSeconds && not options.Stop.IsCancellationRequested do
                 let! record = Run.play { options with Seed = options.Seed + attempt }
                 attempt <- attempt + 1
                 if record.Verdict = Failed then found <- Some(record, clock.Seconds)

@@ -3,6 +3,8 @@ module Regatta.Chaos.Program
 open System
 open System.CommandLine
 open System.IO
+open System.Runtime.InteropServices
+open System.Threading
 open Regatta.Chaos.Report
 
 /// The command line that was given, with the seed that was drawn.
@@ -20,6 +22,14 @@ let private repeat (planted: string) (seed: int) =
     $"dotnet run -c {configuration} --project chaos/Regatta.Chaos -- {words} --seed {seed}"
 
 let private say (isQuiet: bool) (what: string) = if not isQuiet then Console.WriteLine what
+
+/// Cancelled by the first Ctrl-C; the second one ends the process at once, and leaves nodes and mounts behind.
+let private stopping = new CancellationTokenSource()
+
+let private stopOnSignal (context: PosixSignalContext) =
+    if not stopping.IsCancellationRequested then
+        context.Cancel <- true
+        stopping.Cancel()
 
 let private verdictLine (record: RunRecord) (output: string) =
     let words =
@@ -93,9 +103,10 @@ let private runCommand () =
                   Output = output
                   Toxiproxy = Environment.GetEnvironmentVariable "TOXIPROXY_URL" |> Option.ofObj |> Option.map Uri
                   Command = repeat planted seed
-                  Say = say (arguments.GetRequiredValue quiet) }
+                  Say = say (arguments.GetRequiredValue quiet)
+                  Stop = stopping.Token }
 
-            options.Say $"seed {seed}"
+            options.Say $"seed {seed}; Ctrl-C ends the faults, checks what was seen so far, and writes the report"
             let record = (Run.play options).GetAwaiter().GetResult()
             Console.WriteLine(verdictLine record output)
 
@@ -146,7 +157,8 @@ let private plantedCommand () =
                       Output = Path.Combine(arguments.GetRequiredValue output, name)
                       Toxiproxy = None
                       Command = repeat name seed
-                      Say = say (not (arguments.GetRequiredValue verbose)) }
+                      Say = say (not (arguments.GetRequiredValue verbose))
+                      Stop = stopping.Token }
 
                 let found = (Planted.find options (TimeSpan.FromSeconds(float (arguments.GetRequiredValue time)))).GetAwaiter().GetResult()
 
@@ -205,6 +217,8 @@ let private reportCommand () =
 
 [<EntryPoint>]
 let main arguments =
+    use _ = PosixSignalRegistration.Create(PosixSignal.SIGINT, stopOnSignal)
+    use _ = PosixSignalRegistration.Create(PosixSignal.SIGTERM, stopOnSignal)
     let root = RootCommand "Breaks Regatta's nodes and links in every way, and checks what clients see."
     root.Subcommands.Add(runCommand ())
     root.Subcommands.Add(plantedCommand ())

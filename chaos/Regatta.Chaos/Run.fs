@@ -3,6 +3,7 @@ namespace Regatta.Chaos
 open System
 open System.Collections.Generic
 open System.IO
+open System.Threading
 open System.Threading.Tasks
 open Regatta.Chaos.Report
 open Regatta.Spec
@@ -29,6 +30,8 @@ type RunOptions =
         /// What repeats the run.
         Command: string
         Say: string -> unit
+        /// Ends the faults; what was seen so far is checked, and the report written.
+        Stop: CancellationToken
     }
 
 module Run =
@@ -192,10 +195,10 @@ module Run =
             let mutable goesOn = true
             let mutable number = 0
 
-            while goesOn && number < count do
+            while goesOn && number < count && not options.Stop.IsCancellationRequested do
                 number <- number + 1
                 options.Say $"chapter {number} of {count}"
-                let! result = Chapter.play plan number (options.Length / float count) lags
+                let! result = Chapter.play plan number (options.Length / float count) options.Stop lags
                 result |> Option.iter results.Add
 
                 match result with

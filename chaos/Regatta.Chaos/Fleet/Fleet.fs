@@ -111,7 +111,9 @@ type Fleet
                 [ for place in shape.All do
                       let storage = if ownDisks then Own(new Ext4Disk(1024)) else Shared(new Scratch())
                       let clock = clocks.Count
-                      let start = start options ports links place (Host.Data storage) |> clocks.Give
+                      // In a session of its own: Ctrl-C ends the run, and not the nodes under it.
+                      let own (start: NodeStart) = { start with Prefix = "setsid" :: start.Prefix }
+                      let start = start options ports links place (Host.Data storage) |> clocks.Give |> own
                       let traced () = { start with Arguments = start.Arguments @ [ "--raft.trace-dir"; traces.Now place.Site ] }
                       new Host(place, storage, traced, clock, journal) ]
 
