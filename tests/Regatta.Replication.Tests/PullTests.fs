@@ -22,6 +22,25 @@ let private batch before = ReplicatedBatch(life, before, ImmutableArray.Create p
 let private shape (batch: ReplicatedBatch | null) =
     batch |> Option.ofObj |> Option.map (fun batch -> batch.Before, [ for command in batch.Commands -> command = put ])
 
+let private waits =
+    let options = PullOptions(FirstWait = TimeSpan.FromMilliseconds 100., LongestWait = TimeSpan.FromMilliseconds 500.)
+
+    /// Always the same number from 0 to 1.
+    let always (share: float) =
+        { new Random() with
+            member _.NextDouble() = share }
+
+    let waits (backoff: Backoff) count = List.init count (fun _ -> backoff.Next().TotalMilliseconds)
+
+    [ testCase "between attempts grow up to the longest, and begin anew" (fun () ->
+          let backoff = Backoff(options, always 0.)
+          Expect.equal (waits backoff 5) [ 100.; 200.; 400.; 500.; 500. ] "without chance"
+          backoff.Reset()
+          Expect.equal (waits backoff 2) [ 100.; 200. ] "from the first one on")
+      testCase "are up to half shorter by chance, each by itself" (fun () ->
+          Expect.equal (waits (Backoff(options, always 1.)) 4) [ 50.; 100.; 200.; 250. ] "the most that is taken off"
+          Expect.equal (waits (Backoff(options, always 0.5)) 4) [ 75.; 150.; 300.; 375. ] "half of it") ]
+
 let private histories =
     let next revision gap revisions =
         let history = PulledHistory(life, revision, gap)
@@ -216,7 +235,8 @@ let private installations =
 let tests =
     testList
         "pulling"
-        [ testList "history" histories
+        [ testList "waits" waits
+          testList "history" histories
           testList "window" windows
           testList "lives" lives
           testList "whole states" installations ]

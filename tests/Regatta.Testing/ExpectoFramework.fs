@@ -35,9 +35,7 @@ type internal ExpectoFramework(root: Test, patience: TimeSpan) =
             | null
             | "" -> fun _ -> true
             | texts ->
-                fun test ->
-                    texts.Split '|'
-                    |> Array.exists (fun text -> (nameOf test).Contains(text, StringComparison.OrdinalIgnoreCase))
+                fun test -> texts.Split '|' |> Array.exists (fun text -> (nameOf test).Contains(text, StringComparison.OrdinalIgnoreCase))
 
     let run (test: FlatTest) (token: CancellationToken) =
         async {
