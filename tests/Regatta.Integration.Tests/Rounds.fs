@@ -2,6 +2,7 @@ namespace Regatta.Integration.Tests
 
 open System
 open System.Collections.Generic
+open Regatta.Testing
 open Regatta.Testing.Nodes
 
 /// What all tests do with a node, and after its crash.

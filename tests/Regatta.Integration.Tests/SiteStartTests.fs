@@ -5,6 +5,7 @@ open System
 open System.Diagnostics
 open System.IO
 open System.Threading.Tasks
+open Regatta.Testing
 open Regatta.Testing.Nodes
 
 let private refused (site: Site) (index: int) = $"node {index + 1} (127.0.0.1:{site.Raft index}) cannot be reached: Connection refused"

@@ -6,8 +6,6 @@ open System.Collections.Concurrent
 open System.Collections.Generic
 open System.Collections.Immutable
 open System.IO
-open System.Net
-open System.Net.Sockets
 open System.Threading
 open System.Threading.Tasks
 open Microsoft.Extensions.Logging.Abstractions
@@ -20,11 +18,6 @@ open Regatta.Testing
 open Regatta.Testing.Tables
 open Regatta.Raft.Tests.Fixtures
 open Regatta.Raft.Tests.SiteLife
-
-let private freePort () =
-    use listener = new TcpListener(IPAddress.Loopback, 0)
-    listener.Start()
-    (listener.LocalEndpoint :?> IPEndPoint).Port
 
 /// Maintained when a test says so, and no sooner.
 let private hostOptions (groups: GroupOptions) (site: SiteOptions) (progress: StartProgress) (traces: string) =
@@ -57,7 +50,12 @@ type HostedNode(directory: NodeDirectory, host: GroupHost) =
 type HostedSite(root: string, count: int64) =
     let groups = quickWith (TimeSpan.FromSeconds 20.)
     let ids = [ 1L .. count ]
-    let addresses = ImmutableDictionary.CreateRange [ for id in ids -> KeyValuePair(id, $"127.0.0.1:{freePort ()}") ]
+    // Nodes come back to where they were: nobody else may have got the port meanwhile.
+    let ports = ids |> List.map (fun _ -> Ports.Take())
+
+    let addresses =
+        ImmutableDictionary.CreateRange(List.map2 (fun id (taken: Ports) -> KeyValuePair(id, $"127.0.0.1:{taken.Raft}")) ids ports)
+
     let nodes = ConcurrentDictionary<int64, HostedNode>()
     let progress = ConcurrentDictionary<int64, StartProgress>()
     let traces = Path.Combine(root, "traces")
@@ -157,6 +155,9 @@ type HostedSite(root: string, count: int64) =
                             task {
                                 for id in ids do
                                     do! site.Crash id
+
+                                for taken in ports do
+                                    (taken :> IDisposable).Dispose()
                             })
 
                     Afterwards.check (fun () ->

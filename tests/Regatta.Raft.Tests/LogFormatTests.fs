@@ -54,6 +54,12 @@ let private formats =
                   let mutable decoded = HardState()
                   Expect.isNotNull (HardState.Decode(ReadOnlySpan copy, 10001L, &decoded)) $"bit {bit} of the hard state"
 
+          testCase "a key is what version 1 wrote, and is read back"
+          <| fun () ->
+              let key = LogKey.Of(10001L, 42L)
+              Expect.equal (hex key) "0000000000002711000000000000002a" "group and index, so that they are sorted"
+              Expect.equal (LogKey.Group(ReadOnlySpan key), LogKey.Index(ReadOnlySpan key)) (10001L, 42L) "what it says"
+
           testCase "what is damaged is named"
           <| fun () ->
               let record = sealedRecord 10001L 42L 7L [| 1uy; 2uy; 3uy |]

@@ -1,6 +1,7 @@
 namespace Regatta.Testing.Nodes
 
 open System
+open Regatta.Testing
 
 /// The ways in which tests start a node.
 module Launch =

@@ -5,6 +5,7 @@ open System
 open System.Threading.Tasks
 open Grpc.Core
 open Regatta.Spec
+open Regatta.Testing
 open Regatta.Testing.Nodes
 
 /// Generous: a node that takes longer hangs. When something has been found already nothing is proven by waiting.

@@ -1,4 +1,4 @@
-namespace Regatta.Testing.Nodes
+namespace Regatta.Testing
 
 open System
 open System.IO
