@@ -24,8 +24,8 @@ internal sealed class WatchRunner(ChannelSet endpoints, ClientOptions options, M
             ChannelRoute route = endpoints.Current;
             using (AsyncDuplexStreamingCall<WatchRequest, WatchResponse> call = new KV.KVClient(route.Invoker).Watch(new CallOptions(headers, cancellationToken: token)))
             {
-                bool isOpen = await OpenAsync(call, route, token);
-                while (isOpen && await NextAsync(call, route, token) is { } message)
+                await OpenAsync(call, token);
+                while (await NextAsync(call, route, token) is { } message)
                 {
                     Note(message);
                     if (!message.Created)
@@ -38,14 +38,17 @@ internal sealed class WatchRunner(ChannelSet endpoints, ClientOptions options, M
         }
     }
 
-    private Task<bool> OpenAsync(AsyncDuplexStreamingCall<WatchRequest, WatchResponse> call, ChannelRoute route, CancellationToken token) => TryAsync(
-        async () =>
+    private async Task OpenAsync(AsyncDuplexStreamingCall<WatchRequest, WatchResponse> call, CancellationToken token)
+    {
+        try
         {
             await call.RequestStream.WriteAsync(new WatchRequest { Create = _position }, token);
-            return true;
-        },
-        route,
-        token);
+        }
+        catch (RpcException)
+        {
+            // A call that was refused already may not take it. Why it was, whoever reads is told, and not whoever writes.
+        }
+    }
 
     /// <returns>Null: this stream is over, and the watch goes on elsewhere.</returns>
     private Task<WatchResponse?> NextAsync(AsyncDuplexStreamingCall<WatchRequest, WatchResponse> call, ChannelRoute route, CancellationToken token) => TryAsync(

@@ -2,6 +2,7 @@ namespace Regatta.Node.Tests
 
 open System
 open System.Threading
+open System.Threading.Tasks
 open Expecto
 open Google.Protobuf
 open Grpc.Core
@@ -12,7 +13,14 @@ type Watching(kv: KV.KVClient) =
     let ending = new CancellationTokenSource()
     let call = kv.Watch(cancellationToken = ending.Token)
 
-    member _.Send(request: WatchRequest) = call.RequestStream.WriteAsync request
+    /// A call that was refused already may not take it; why it was, whoever reads is told, and not whoever writes.
+    member _.Send(request: WatchRequest) : Task =
+        task {
+            try
+                do! call.RequestStream.WriteAsync request
+            with :? RpcException ->
+                ()
+        }
 
     member watching.Create(create: CreateWatch) = watching.Send(WatchRequest(Create = create))
 
