@@ -48,14 +48,21 @@ module Chapter =
               let draw = Random(plan.Seed + at)
 
               let client =
-                  { Caller = Caller(at, plan.Doors, table, plan.Recorder)
+                  { Caller = Caller(at, plan.Doors, table, plan.Recorder, plan.Journal)
                     Draw = draw
                     Shape = plan.Fleet.Shape
                     Stop = stop
                     Place = { Site = 0; Node = draw.Next plan.Fleet.Shape.NodesPerSite }
                     Made = 0 }
 
-              Task.Run(fun () -> workload.Run number client) ]
+              Task.Run(fun () ->
+                  task {
+                      try
+                          do! workload.Run number client
+                      with e ->
+                          plan.Journal.Finds $"a client of workload {workload.Name} got what it cannot make sense of: {e}"
+                  }
+                  :> Task) ]
 
     /// Everybody's revision, once a second.
     let private sample (plan: Plan) (direct: Agreement.Direct) (lags: List<Regatta.Chaos.Report.Lag>) (stop: CancellationToken) : Task =

@@ -63,7 +63,7 @@ module Manner =
     let local kind = { plain kind with Consistency = Consistency.Local }
 
 /// A client: one call at a time, of which each is recorded. Not thread-safe.
-type Caller(number: int, doors: Doors, table: string, recorder: Recorder) =
+type Caller(number: int, doors: Doors, table: string, recorder: Recorder, journal: Journal) =
     static let patience = TimeSpan.FromSeconds 4.0
     let name = ByteString.CopyFromUtf8 table
     let kvs = Map [ for place in doors.Shape.All -> place, KV.KVClient(doors.Channel place) ]
@@ -173,7 +173,10 @@ type Caller(number: int, doors: Doors, table: string, recorder: Recorder) =
                     noteToken manner trailers
                     record (Outcome.Answered reply) (staleness trailers) ""
                     return Some reply
-                | None, _ -> return failwith "the pages of one answer are of several revisions"
+                | None, _ ->
+                    journal.Finds $"{Place.name place} gave one range in pages of several revisions"
+                    record Outcome.Refused None "pages of several revisions"
+                    return None
             with :? RpcException as e ->
                 noteToken manner e.Trailers
                 let isKnown = isCertain e.Status || not (isChange request)
