@@ -3,8 +3,6 @@ module Regatta.Chaos.Lag
 
 open System
 open System.Threading.Tasks
-open Grpc.Core
-open Regatta.Protocol.V1
 open Regatta.Toxiproxy
 
 let private pulls (stage: Stage) site =
@@ -14,27 +12,11 @@ let private pulls (stage: Stage) site =
         | Follower place -> place.Site = site
         | _ -> false)
 
-let private status (stage: Stage) (place: Place) =
-    task {
-        try
-            let! status =
-                Cluster
-                    .ClusterClient(stage.Doors.Channel place)
-                    .StatusAsync(StatusRequest(), deadline = Nullable(DateTime.UtcNow.AddSeconds 1.0))
-                    .ResponseAsync
-
-            match status.Tables.TryGetValue stage.Table with
-            | true, table -> return Some table
-            | _ -> return None
-        with :? RpcException ->
-            return None
-    }
-
 /// No node of the leader site has what the follower site needs next.
 let private isLeftBehind (stage: Stage) site =
     task {
-        let! theirs = stage.Fleet.Shape.Of 0 |> List.map (status stage) |> Task.WhenAll
-        let! ours = stage.Fleet.Shape.Of site |> List.map (status stage) |> Task.WhenAll
+        let! theirs = stage.Fleet.Shape.Of 0 |> List.map (Leaders.status stage) |> Task.WhenAll
+        let! ours = stage.Fleet.Shape.Of site |> List.map (Leaders.status stage) |> Task.WhenAll
         let next = 1UL + (ours |> Seq.choose id |> Seq.map _.Revision |> Seq.fold max 0UL)
         return theirs |> Array.forall (Option.exists (fun table -> table.OldestRevision > next))
     }

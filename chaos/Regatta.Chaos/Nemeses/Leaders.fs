@@ -11,23 +11,23 @@ open Regatta.Protocol.V1Ext
 
 let private soon () = Nullable(DateTime.UtcNow.AddSeconds 1.0)
 
+/// What a node says of the table; None: it has none, or does not answer at once.
+let status (stage: Stage) (place: Place) =
+    task {
+        try
+            let! status = Cluster.ClusterClient(stage.Doors.Channel place).StatusAsync(StatusRequest(), deadline = soon ()).ResponseAsync
+
+            match status.Tables.TryGetValue stage.Table with
+            | true, table -> return Some table
+            | _ -> return None
+        with :? RpcException ->
+            return None
+    }
+
 /// The node that leads the table in a site, by what the nodes say; None if none says so at once.
 let find (stage: Stage) site =
     task {
-        let ask (place: Place) =
-            task {
-                try
-                    let! status =
-                        Cluster.ClusterClient(stage.Doors.Channel place).StatusAsync(StatusRequest(), deadline = soon ()).ResponseAsync
-
-                    match status.Tables.TryGetValue stage.Table with
-                    | true, table -> return Some table
-                    | _ -> return None
-                with :? RpcException ->
-                    return None
-            }
-
-        let! answers = stage.Fleet.Shape.Of site |> List.map ask |> Task.WhenAll
+        let! answers = stage.Fleet.Shape.Of site |> List.map (status stage) |> Task.WhenAll
 
         return
             answers
