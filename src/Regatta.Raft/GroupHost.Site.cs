@@ -45,6 +45,8 @@ public sealed partial class GroupHost : ISiteGroups
         bool isLost = _directory.Identity.Standing == NodeStanding.Recovering && !Directory.Exists(_directory.TablePath(spec.GroupId));
         if (isLost && _network is not null)
         {
+            // What is fetched of it is on the disk also when it is given up, and must be found when the group is dropped.
+            _onDisk.TryAdd(spec.GroupId, 0);
             // It may wait for other nodes for as long as they are away, and the host must be able to close meanwhile.
             using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
             await _network.Recovery.RunAsync(spec, either.Token).ConfigureAwait(false);

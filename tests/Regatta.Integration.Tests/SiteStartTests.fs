@@ -5,6 +5,8 @@ open System
 open System.Diagnostics
 open System.IO
 open System.Threading.Tasks
+open Expecto
+open Regatta.Protocol.V1
 open Regatta.Testing
 open Regatta.Testing.Nodes
 
@@ -79,4 +81,54 @@ let private tableless =
             do! site.StartAll()
         })
 
-let tests = Expecto.Tests.testList "starts" [ waiting; tableless ]
+/// Of all snapshots that a node gives away: the big table takes longer than its deletion, and all else is there a moment later.
+let private slowly = [ "--raft.rate-limit-bytes"; "200000" ]
+
+let private deletedMeanwhile =
+    Case.ofTask "a node with a new disk does not wait for a table that is deleted while it is fetched, and keeps nothing of it" (fun () ->
+        task {
+            use scratch = new Scratch()
+            let directory index = scratch.Sub $"node-{index + 1}"
+            use site = new Site(directory, slowly)
+            do! site.StartAll()
+            let tables = site.Clients[0].Tables
+            let! created = tables.CreateAsync(CreateTableRequest(Name = "big")).ResponseAsync
+            use big = new Client(site.Port 0, "big", patience)
+            let draw = Random Seed.current
+
+            for index in 1..40 do
+                let bytes = Array.zeroCreate 150_000
+                draw.NextBytes bytes
+                let! _ = big.Put($"key-{index}", Convert.ToBase64String bytes)
+                ()
+
+            let! status = site.Clients[0].Status()
+            let giver = int status.Tables["big"].Leader - 1
+            let lost = Site.Except giver |> List.last
+            do! site.Kill [ lost ]
+            Directory.Delete(directory lost, true)
+            site.Start lost
+            let fetching = $"Group {created.Id}: fetching snapshot"
+
+            match! site.Node(lost).Settled(fun _ -> site.Node(lost).Output.Contains(fetching, StringComparison.Ordinal)) with
+            | NotReady _ -> ()
+            | Ready
+            | Ended -> site.Fail $"node {lost + 1} was to fetch a table of 8 MB at 200 kB a second, and is ready or has ended"
+
+            let! _ = tables.DeleteAsync(DeleteTableRequest(Name = "big")).ResponseAsync
+            // What it still has open, it would give.
+            do! site.Kill [ giver ]
+            site.Start giver
+            do! site.Ready()
+            let! served = site.Tables lost
+            Expect.equal served [ Launch.table ] "what the node serves"
+
+            let left =
+                DirectoryInfo(directory lost).GetFileSystemInfos("*", SearchOption.AllDirectories)
+                |> Array.map _.FullName
+                |> Array.filter (fun path -> path.Split(Path.DirectorySeparatorChar) |> Array.contains created.Id)
+
+            Expect.isEmpty left "what is left of the table on its disk"
+        })
+
+let tests = Expecto.Tests.testList "starts" [ waiting; tableless; deletedMeanwhile ]

@@ -60,14 +60,26 @@ internal sealed partial class TableReconciler(
 
     private async Task StartMissingAsync(CatalogueState state, CancellationToken cancellationToken)
     {
-        IEnumerable<CatalogueTable> missing = state.Tables.Where(
-            table => !_running.ContainsKey(table.GroupId) && !(_faults.TryGetValue(table.Name, out var fault) && fault.GroupId == table.GroupId));
+        ImmutableArray<CatalogueTable> missing = [.. state.Tables.Where(
+            table => !_running.ContainsKey(table.GroupId) && !(_faults.TryGetValue(table.Name, out var fault) && fault.GroupId == table.GroupId))];
+        if (missing.IsEmpty)
+            return;
         ConcurrentBag<ServedTable> started = [];
+        await using TableStarts starts = new(catalogue, state, missing, cancellationToken);
         ParallelOptions options = new() { MaxDegreeOfParallelism = StartedAtOnce, CancellationToken = cancellationToken };
-        await Parallel.ForEachAsync(missing, options, async (table, token) =>
+        await Parallel.ForEachAsync(missing, options, async (table, _) =>
         {
-            if (await StartAsync(table, token) is { } running)
-                started.Add(running);
+            CancellationToken given = starts.Token(table);
+            try
+            {
+                if (await StartAsync(table, given) is { } running)
+                    started.Add(running);
+            }
+            catch (OperationCanceledException) when (given.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+            {
+                // The next pass sees that it is deleted, and removes what is here of it.
+                LogGivenUp(table.Name, table.GroupId);
+            }
         });
         foreach (ServedTable table in started)
             _running.Add(table.Group.GroupId, table);
@@ -141,6 +153,9 @@ internal sealed partial class TableReconciler(
 
     [LoggerMessage(LogLevel.Information, "Table {Table} (group {GroupId}) is open at revision {Revision}.")]
     private partial void LogStarted(string table, long groupId, long revision);
+
+    [LoggerMessage(LogLevel.Information, "Table {Table} (group {GroupId}) was deleted before it was open on this node.")]
+    private partial void LogGivenUp(string table, long groupId);
 
     [LoggerMessage(LogLevel.Error, "Table {Table} (group {GroupId}) cannot be opened and is not served. Restore its files or delete the table; the others go on.")]
     private partial void LogStartFailed(Exception e, string table, long groupId);
