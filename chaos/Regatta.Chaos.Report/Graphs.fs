@@ -37,7 +37,7 @@ module internal Graphs =
             "timeline"
             "Timeline"
             "Drag over any graph to select a time, and everything follows; a double click shows the whole run again. Below 30 seconds the sampled calls are drawn one by one."
-            (key (outcomes @ [ "fault", "fault"; "up", "node ready"; "starting", "node starting"; "gone", "node ended" ]))
+            (key (outcomes @ [ "fault", "fault"; "up", "node ready"; "starting", "node starting"; "gone", "node ended or stopped" ]))
             [ place "lanes" ]
 
     let rates =

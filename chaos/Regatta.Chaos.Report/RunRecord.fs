@@ -12,7 +12,7 @@ type Outcome =
     | Unknown
 
 /// A fault that was injected. Times are seconds since the start of the run; Until is infinity when it was never taken away.
-/// Target is a node's name as in NodeEvent, or starts with "link " ("link follower 1 -> leader 3"), or is anything else; Note says what came of it.
+/// Target is the timeline's lane: a node's name as in NodeEvent, or a kind of links ("link of clients"), or anything else; Note says on whom exactly, and what came of it.
 type Fault = { Kind: string; Target: string; From: float; Until: float; Note: string }
 
 /// Something that happened to a node: "started", "ready", "killed", "ended by itself: ...". The timeline reads the first word.
@@ -55,7 +55,7 @@ type Check = { Name: string; Verdict: Verdict; Looked: string; Found: string lis
 /// A failing history cut down to its core, and the sentence that says why it is impossible.
 type Failure = { Check: string; Why: string; Core: Call list }
 
-/// How often a kind of fault was injected; a record has every kind of the catalogue, also those with 0.
+/// How often a kind of fault was injected, not counting those that came to nothing; a record has every kind of the catalogue, also those with 0.
 type Count = { Kind: string; Times: int; What: string }
 
 /// Everything the report says about one run. Length is in seconds; Sites has the number of nodes of each site, the leader site's first;

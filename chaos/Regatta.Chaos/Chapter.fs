@@ -1,6 +1,7 @@
 namespace Regatta.Chaos
 
 open System
+open System.Collections.Concurrent
 open System.Collections.Generic
 open System.Threading
 open System.Threading.Tasks
@@ -23,7 +24,16 @@ type Plan =
     }
 
 /// What the checkers have looked at, and found, in one chapter.
-type Checked = { Calls: int; Revisions: int64; Events: int; Bounds: int; Findings: Finding list }
+type Checked =
+    {
+        Calls: int
+        Revisions: int64
+        Events: int
+        /// Events that no watcher had to get.
+        Missed: int
+        Bounds: int
+        Findings: Finding list
+    }
 
 /// A chapter of a run is the life of one table: it is created while nothing is wrong, then everything goes wrong at once, then all faults are healed, all nodes must come to agree, and all that clients have seen is checked.
 module Chapter =
@@ -44,6 +54,8 @@ module Chapter =
             |> List.collect (fun workload -> List.init workload.Clients (fun number -> workload, number))
             |> List.indexed
 
+        let board = ConcurrentDictionary()
+
         [ for at, (workload, number) in numbered do
               let draw = Random(plan.Seed + at)
 
@@ -52,6 +64,7 @@ module Chapter =
                     Draw = draw
                     Shape = plan.Fleet.Shape
                     Stop = stop
+                    Board = board
                     Place = { Site = 0; Node = draw.Next plan.Fleet.Shape.NodesPerSite }
                     Made = 0 }
 
@@ -83,6 +96,8 @@ module Chapter =
                 for place, status in all do
                     match status with
                     | Some status ->
+                        (plan.Fleet.Host place).Serves()
+
                         lags.Add
                             { At = plan.Recorder.Clock.Seconds
                               Node = Place.name place
@@ -129,42 +144,52 @@ module Chapter =
         { Calls = evidence.Calls.Length
           Revisions = evidence.Last.Revision
           Events = evidence.Watched |> List.sumBy _.Had.Length
+          Missed = Checks.missed evidence
           Bounds = evidence.Calls |> List.filter _.Staleness.IsSome |> List.length
-          Findings = Checks.witness evidence @ Checks.linearizability evidence @ Checks.invariants evidence @ Checks.watches evidence }
+          Findings =
+            Checks.witness evidence
+            @ Checks.wishes evidence
+            @ Checks.linearizability evidence
+            @ Checks.invariants evidence
+            @ Checks.watches evidence }
 
-    /// None when the nodes did not come to agree, which is a finding in the journal.
-    let play
+    /// What goes on beside a chapter's faults, and is cancelled when it is over.
+    type private Beside() =
+        member val Playing = new CancellationTokenSource()
+        member val Calling = new CancellationTokenSource()
+        member val Watching = new CancellationTokenSource()
+        member beside.All = [ beside.Playing; beside.Calling; beside.Watching ]
+
+    let private act
         (plan: Plan)
         (number: int)
         (length: TimeSpan)
         (stop: CancellationToken)
         (lags: List<Regatta.Chaos.Report.Lag>)
-        : Task<Checked option> =
+        (beside: Beside)
+        =
         task {
             let table = $"chaos-{number}"
             let journal = plan.Journal
             use direct = new Agreement.Direct(plan.Fleet, table)
             do! create plan direct table
-            let historian = Historian(plan.Fleet, table, journal)
-            use playing = new CancellationTokenSource()
-            use calling = new CancellationTokenSource()
-            use watching = new CancellationTokenSource()
+            use historian = new Historian(plan.Fleet, table, journal)
 
             let stage draw = { Fleet = plan.Fleet; Journal = journal; Doors = plan.Doors; Draw = draw; Table = table }
 
             let watchers =
                 List.init Workloads.watchers (fun at -> Watcher($"watcher {at + 1}", plan.Seed + 1000 * number + at, plan.Doors, table))
 
-            let watches = watchers |> List.map (fun watcher -> watcher.Run watching.Token)
-            let sampling = sample plan direct lags calling.Token
+            let watches = watchers |> List.map (fun watcher -> watcher.Run beside.Watching.Token)
+            let sampling = sample plan direct lags beside.Calling.Token
             plan.Recorder.Working.Start()
-            let calls = clients { plan with Seed = plan.Seed + 1000 * number } table calling.Token
-            let conductors = plan.Decks |> List.map (fun deck -> Conductor.play stage deck playing.Token)
+            let calls = clients { plan with Seed = plan.Seed + 1000 * number } table beside.Calling.Token
+            let conductors = plan.Decks |> List.map (fun deck -> Conductor.play stage deck beside.Playing.Token)
             do! Task.Delay(length, TimeProvider.System, stop).ContinueWith(ignore<Task>, TaskScheduler.Default)
-            do! playing.CancelAsync()
+            do! beside.Playing.CancelAsync()
             do! Task.WhenAll conductors
             let! isReady = plan.Fleet.Ready()
-            do! calling.CancelAsync()
+            do! beside.Calling.CancelAsync()
             do! Task.WhenAll calls
             plan.Recorder.Working.Stop()
             do! sampling
@@ -180,7 +205,7 @@ module Chapter =
 
                         if historian.Reached >= revision then
                             let calls = plan.Recorder.Take() |> List.sortBy _.Observation.Began
-                            let evidence = Evidence.gather table (historian.Commands revision) calls []
+                            let evidence = Evidence.gather (historian.Commands revision) calls []
                             do! watchToTheEnd plan watchers evidence.Records
                             do! Agreement.content direct journal evidence.Last
                             do! Agreement.tables plan.Fleet direct journal
@@ -190,9 +215,8 @@ module Chapter =
                     | None -> return None
                 }
 
-            do! watching.CancelAsync()
+            do! beside.Watching.CancelAsync()
             do! Task.WhenAll watches
-            do! historian.StopAsync()
 
             if result.IsSome then
                 let! _ =
@@ -201,6 +225,28 @@ module Chapter =
                         .ResponseAsync
 
                 ()
+
+            return result
+        }
+
+    /// None when the nodes did not come to agree, or something else kept the chapter from being checked: then there is a finding in the journal.
+    let play plan (number: int) (length: TimeSpan) (stop: CancellationToken) lags : Task<Checked option> =
+        task {
+            let beside = Beside()
+            let mutable result = None
+
+            try
+                let! reached = act plan number length stop lags beside
+                result <- reached
+            with e ->
+                plan.Journal.Finds $"chapter {number} came to no end: {e}"
+
+            for source in beside.All do
+                do! source.CancelAsync()
+                source.Dispose()
+
+            if result.IsNone && plan.Journal.Findings.IsEmpty && plan.Journal.Troubles.IsEmpty then
+                plan.Journal.Finds $"chapter {number} could not be checked"
 
             return result
         }

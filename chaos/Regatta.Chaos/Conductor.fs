@@ -47,10 +47,8 @@ module Conductor =
             with :? OperationCanceledException ->
                 ()
 
-            let! note = affliction.Heal()
-            let outcome = if note = "" then "" else $": {note}"
-            stage.Journal.Say $"{nemesis.Name} of {affliction.Target} is over{outcome}"
-            stage.Journal.Fault(nemesis.Name, lane stage nemesis affliction.Target, from, affliction.Target + outcome)
+            let! came = affliction.Heal()
+            stage.Journal.Fault(nemesis.Name, lane stage nemesis affliction.Target, from, affliction.Target, came)
         }
 
     /// Until it is stopped; then everything is healed.
@@ -65,5 +63,5 @@ module Conductor =
                     do! Task.Delay(Nemesis.between draw 0.2 2.0, TimeProvider.System, stop)
                 with
                 | :? OperationCanceledException -> ()
-                | e -> (stage draw).Journal.Finds $"{nemesis.Name} could not be inflicted or healed: {e}"
+                | e -> (stage draw).Journal.Fails $"{nemesis.Name} could not be inflicted or healed: {e}"
         }

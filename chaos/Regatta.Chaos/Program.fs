@@ -8,18 +8,24 @@ open System.Threading
 open Regatta.Chaos.Report
 
 /// The command line that was given, with the seed that was drawn.
-let private repeat (planted: string) (seed: int) =
+let private repeat (seed: int) =
     let given = List.ofArray (Environment.GetCommandLineArgs()[1..])
 
-    let rec without words =
+    let rec without (words: string list) =
         match words with
         | "--seed" :: _ :: rest -> without rest
-        | word :: rest -> word :: without rest
+        | word :: rest when word.StartsWith("--seed=", StringComparison.Ordinal) -> without rest
+        | word :: rest -> (if word.Contains '*' then $"\"{word}\"" else word) :: without rest
         | [] -> []
 
-    let configuration = if planted = "" then "Release" else "Debug"
+    let server =
+        match Environment.GetEnvironmentVariable "TOXIPROXY_URL" with
+        | null -> ""
+        | url -> $"TOXIPROXY_URL={url} "
+
+    let configuration = if Planted.isPossible then "Debug" else "Release"
     let words = String.concat " " (without given)
-    $"dotnet run -c {configuration} --project chaos/Regatta.Chaos -- {words} --seed {seed}"
+    $"{server}dotnet run -c {configuration} --project chaos/Regatta.Chaos -- {words} --seed {seed}"
 
 let private say (isQuiet: bool) (what: string) = if not isQuiet then Console.WriteLine what
 
@@ -102,7 +108,7 @@ let private runCommand () =
                   Planted = if planted = "" then None else Some planted
                   Output = output
                   Toxiproxy = Environment.GetEnvironmentVariable "TOXIPROXY_URL" |> Option.ofObj |> Option.map Uri
-                  Command = repeat planted seed
+                  Command = repeat
                   Say = say (arguments.GetRequiredValue quiet)
                   Stop = stopping.Token }
 
@@ -129,36 +135,41 @@ let private plantedCommand () =
         command.Options.Add each
 
     command.SetAction(fun (arguments: ParseResult) ->
+        let names = split (arguments.GetRequiredValue names)
+        let isKnown name = Planted.all |> List.exists (fun (known, _) -> known = name)
+
         let wanted =
-            match split (arguments.GetRequiredValue names) with
-            | [ "all" ] -> Planted.all
-            | names -> Planted.all |> List.filter (fun (name, _) -> List.contains name names)
+            if names = [ "all" ] then Planted.all else Planted.all |> List.filter (fun (name, _) -> List.contains name names)
 
         if not Planted.isPossible then
             Console.Error.WriteLine
                 "nodes of a release build have no planted bugs: dotnet run -c Debug --project chaos/Regatta.Chaos -- planted"
 
             2
-        elif wanted.IsEmpty then
-            Console.Error.WriteLine "there is no such bug; docs/planted-bugs.md has them all"
+        elif wanted.IsEmpty || names <> [ "all" ] && not (List.forall isKnown names) then
+            let unknown = names |> List.tryFind (isKnown >> not) |> Option.defaultValue ""
+            Console.Error.WriteLine $"there is no bug called \"{unknown}\"; docs/planted-bugs.md has them all"
             2
         else
-            let find (name: string, nemeses: string) =
-                let seed = arguments.GetRequiredValue seed
+            let optionsOf (bug: string option) nemeses =
+                let output = Path.Combine(arguments.GetRequiredValue output, defaultArg bug "none")
 
-                let options =
-                    { Shape = { Sites = 2; NodesPerSite = 3 }
-                      Length = TimeSpan.FromSeconds 50.0
-                      Chapter = TimeSpan.FromSeconds 25.0
-                      Nemeses = Nemeses.select (split nemeses) |> Result.defaultValue []
-                      Workloads = Workloads.all
-                      Seed = seed
-                      Planted = Some name
-                      Output = Path.Combine(arguments.GetRequiredValue output, name)
-                      Toxiproxy = None
-                      Command = repeat name seed
-                      Say = say (not (arguments.GetRequiredValue verbose))
-                      Stop = stopping.Token }
+                Planted.options
+                    bug
+                    nemeses
+                    (arguments.GetRequiredValue seed)
+                    output
+                    (say (not (arguments.GetRequiredValue verbose)))
+                    stopping.Token
+
+            let control () =
+                let record = (Run.play (optionsOf None [ "all" ])).GetAwaiter().GetResult()
+                let verdict = ((verdictLine record "").Split '\n')[0]
+                printfn "%-28s %s" "(none)" verdict
+                record.Verdict = Passed
+
+            let find (name: string, nemeses: string) =
+                let options = optionsOf (Some name) (split nemeses)
 
                 let found = (Planted.find options (TimeSpan.FromSeconds(float (arguments.GetRequiredValue time)))).GetAwaiter().GetResult()
 
@@ -168,9 +179,11 @@ let private plantedCommand () =
 
                 found.IsSome
 
+            let isControlled = control ()
             let found = wanted |> List.map find |> List.filter id |> List.length
-            printfn $"{found} of {wanted.Length} planted bugs were found"
-            if found = wanted.Length then 0 else 1)
+            let without = if isControlled then "passed" else "did NOT pass"
+            printfn $"{found} of {wanted.Length} planted bugs were found; without any the same build {without}"
+            if found = wanted.Length && isControlled then 0 else 1)
 
     command
 

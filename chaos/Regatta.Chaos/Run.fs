@@ -27,8 +27,8 @@ type RunOptions =
         Output: string
         /// Of a Toxiproxy server outside; None: one in this process.
         Toxiproxy: Uri option
-        /// What repeats the run.
-        Command: string
+        /// What repeats the run, by its seed.
+        Command: int -> string
         Say: string -> unit
         /// Ends the faults; what was seen so far is checked, and the report written.
         Stop: CancellationToken
@@ -68,6 +68,12 @@ module Run =
                       | Ok states -> Ok states
                       | Error(event, reason) -> Error $"{name}: node {event.Node}, %A{reason}: %A{event.Act}" ]
 
+    let private events (traced: Result<int, string> list) =
+        traced
+        |> List.sumBy (function
+            | Ok count -> int64 count
+            | Error _ -> 0L)
+
     let private numbers (value: int64) = value.ToString("N0", Globalization.CultureInfo.InvariantCulture)
 
     let private call (recorded: Recorded) : Call =
@@ -100,6 +106,9 @@ module Run =
 
     let private verdictOf (findings: string list) = if findings.IsEmpty then Passed else Failed
 
+    /// The check that the suite itself does what it is meant to: when it fails, nothing was shown.
+    let suite = "the suite"
+
     let private checks
         (chapters: Checked list)
         (findings: Finding list)
@@ -119,26 +128,32 @@ module Run =
                 | Error why -> Some why
                 | Ok _ -> None)
 
-        let events =
-            traced
-            |> List.sumBy (function
-                | Ok count -> int64 count
-                | Error _ -> 0L)
-
         [ check "strict serializability" $"{calls} calls against {revisions} revisions"
           check "linearizability per key" $"{calls} calls, whatever their revisions"
           check "sessions" $"{calls} calls"
           check "staleness" $"{sum (fun chapter -> int64 chapter.Bounds)} bounds"
           check "invariants" $"{calls} calls, and {chapters.Length} tables at their ends"
-          check "watches" $"{sum (fun chapter -> int64 chapter.Events)} events"
+          check
+              "watches"
+              $"{sum (fun chapter -> int64 chapter.Events)} events; {sum (fun chapter -> int64 chapter.Missed)} that a node did not have any more"
           { Name = "nodes"
             Verdict = verdictOf journal.Findings
-            Looked = $"{journal.Faults.Length} faults, {chapters.Length} times agreement of all nodes"
+            Looked = $"{journal.Inflicted} faults, {chapters.Length} times agreement of all nodes"
             Found = journal.Findings }
+          { Name = suite
+            Verdict = verdictOf journal.Troubles
+            Looked = $"{journal.Faults.Length} faults that were begun"
+            Found = journal.Troubles }
           { Name = "traces"
             Verdict = verdictOf unmatched
-            Looked = $"{numbers events} events"
+            Looked = $"{numbers (events traced)} events"
             Found = unmatched } ]
+
+    /// Without these a run that found nothing shows nothing.
+    let private missing (chapters: Checked list) (journal: Journal) (traced: Result<int, string> list) =
+        [ if chapters.IsEmpty then "no table that was checked"
+          if journal.Inflicted = 0 then "no fault"
+          if events traced = 0L then "no trace of what the nodes did" ]
 
     let private record
         (options: RunOptions)
@@ -149,6 +164,7 @@ module Run =
         lags
         (findings: Finding list)
         (checks: Check list)
+        (missing: string list)
         : RunRecord =
         let rate = float recorder.Answered / max 1.0 recorder.Working.Elapsed.TotalSeconds
         let failed = checks |> List.filter (fun check -> check.Verdict = Failed)
@@ -157,15 +173,18 @@ module Run =
             if not failed.IsEmpty then
                 let names = failed |> List.map _.Name |> String.concat ", "
                 Failed, $"{names}: {failed.Head.Found.Head}"
+            elif not missing.IsEmpty then
+                let names = String.concat ", " missing
+                Void, $"the run had {names}"
             elif rate < least then
                 Void, $"{rate:F0} operations a second were answered, and {least:F0} are needed to say anything"
             else
                 Passed,
-                $"{numbers recorder.Answered} answers, {rate:F0} a second, and {journal.Faults.Length} faults, and nothing that must not be"
+                $"{numbers recorder.Answered} answers, {rate:F0} a second, and {journal.Inflicted} faults, and nothing that must not be"
 
         { Verdict = verdict
           Why = why
-          Command = options.Command
+          Command = options.Command options.Seed
           Seed = options.Seed
           Commit = commit ()
           Machine = machine ()
@@ -176,11 +195,7 @@ module Run =
           Planted = options.Planted
           Checks = checks
           Faults = journal.Faults
-          FaultCounts =
-            [ for nemesis in Nemeses.all ->
-                  { Kind = nemesis.Name
-                    Times = journal.Faults |> List.filter (fun fault -> fault.Kind = nemesis.Name) |> List.length
-                    What = nemesis.What } ]
+          FaultCounts = [ for nemesis in Nemeses.all -> { Kind = nemesis.Name; Times = journal.Times nemesis.Name; What = nemesis.What } ]
           Nodes = journal.Events
           Rates = recorder.Rates
           Calls = recorder.Samples |> List.map call
@@ -207,7 +222,7 @@ module Run =
                         $"chapter {number}: {numbers (int64 chapter.Calls)} calls, {numbers chapter.Revisions} revisions, {chapter.Findings.Length} findings"
                 | None -> ()
 
-                goesOn <- plan.Journal.Findings.IsEmpty && result |> Option.forall _.Findings.IsEmpty
+                goesOn <- plan.Journal.Findings.IsEmpty && plan.Journal.Troubles.IsEmpty && result |> Option.forall _.Findings.IsEmpty
 
             return List.ofSeq results
         }
@@ -246,11 +261,17 @@ module Run =
 
             for host in fleet.Hosts do
                 host.Resume()
-                do! host.Terminate()
+
+                try
+                    do! host.Terminate()
+                with e ->
+                    journal.Finds $"{host.Name} did not end when it was asked to: {e.Message}"
 
             let findings = results |> List.collect _.Findings
-            let all = checks results findings journal (traces fleet)
-            let record = record options started clock recorder journal (List.ofSeq lags) findings all
+            let traced = traces fleet
+            let all = checks results findings journal traced
+            let missing = missing results journal traced
+            let record = record options started clock recorder journal (List.ofSeq lags) findings all missing
             Directory.CreateDirectory options.Output |> ignore
             RunRecord.write (Path.Combine(options.Output, "run.json")) record
             Page.write (Path.Combine(options.Output, "report.html")) record

@@ -45,11 +45,16 @@ public sealed partial class GroupHost : ISiteGroups
         bool isLost = _directory.Identity.Standing == NodeStanding.Recovering && !Directory.Exists(_directory.TablePath(spec.GroupId));
         if (isLost && _network is not null)
         {
-            // What is fetched of it is on the disk also when it is given up, and must be found when the group is dropped.
-            _onDisk.TryAdd(spec.GroupId, 0);
-            // It may wait for other nodes for as long as they are away, and the host must be able to close meanwhile.
-            using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
-            await _network.Recovery.RunAsync(spec, either.Token).ConfigureAwait(false);
+            // It may wait for other nodes for as long as they are away, and the host must be able to close meanwhile, and to say that the disk has failed.
+            using CancellationTokenSource any = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token, _setting.FailStop.Token);
+            try
+            {
+                await _network.Recovery.RunAsync(spec, any.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (_setting.FailStop.Cause is { } cause)
+            {
+                throw new IOException(cause);
+            }
         }
 
         return await OpenWholeAsync(slot, spec).ConfigureAwait(false);
@@ -90,12 +95,13 @@ public sealed partial class GroupHost : ISiteGroups
 
     private async Task CatchUpAsync(GroupSlot slot, SnapshotNeed need, TaskCompletionSource done)
     {
+        using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token, slot.Dropped.Token);
         try
         {
-            await _fetches.WaitAsync(_stopping.Token).ConfigureAwait(false);
+            await _fetches.WaitAsync(ending.Token).ConfigureAwait(false);
             try
             {
-                FetchedSnapshot fetched = await FetchAsync(slot, need).ConfigureAwait(false);
+                FetchedSnapshot fetched = await FetchAsync(slot, need, ending.Token).ConfigureAwait(false);
                 await SwapAsync(slot, async () => await SnapshotInstall.RunAsync(_directory, _setting.Log, fetched).ConfigureAwait(false)).ConfigureAwait(false);
                 LogCaughtUp(need.GroupId, fetched.Applied.Index, need.LeaderNodeId);
             }
@@ -104,9 +110,9 @@ public sealed partial class GroupHost : ISiteGroups
                 _fetches.Release();
             }
         }
-        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+        catch (OperationCanceledException) when (ending.IsCancellationRequested)
         {
-            // The host is closing.
+            // The host is closing, or the table is deleted.
         }
         catch (Exception e)
         {
@@ -120,27 +126,40 @@ public sealed partial class GroupHost : ISiteGroups
         }
     }
 
-    private async Task<FetchedSnapshot> FetchAsync(GroupSlot slot, SnapshotNeed need)
+    private async Task<FetchedSnapshot> FetchAsync(GroupSlot slot, SnapshotNeed need, CancellationToken cancellationToken)
+    {
+        await slot.Fetching.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await FetchOneAsync(slot, need, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            slot.Fetching.Release();
+        }
+    }
+
+    private async Task<FetchedSnapshot> FetchOneAsync(GroupSlot slot, SnapshotNeed need, CancellationToken cancellationToken)
     {
         GroupSpec spec = slot.Spec ?? throw new InvalidOperationException($"Group {need.GroupId} was never started.");
         SnapshotFetch fetch = new(
             _directory, need.GroupId, spec.Incarnation, new SnapshotFetchOptions(), _setting.Time, _setting.Loggers.CreateLogger<SnapshotFetch>());
         if (need.LeaderNodeId == 0)
-            return await FetchFromAnyAsync(fetch, need).ConfigureAwait(false);
+            return await FetchFromAnyAsync(fetch, need, cancellationToken).ConfigureAwait(false);
         IPeer leader = _setting.Members.Peer(need.LeaderNodeId) ?? throw new InvalidOperationException($"Group {need.GroupId} cannot fetch from itself.");
-        return await fetch.RunAsync(leader, new SnapshotOpenRequest(need.LeastIndex), _stopping.Token).ConfigureAwait(false);
+        return await fetch.RunAsync(leader, new SnapshotOpenRequest(need.LeastIndex), cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task<FetchedSnapshot> FetchFromAnyAsync(SnapshotFetch fetch, SnapshotNeed need)
+    private async Task<FetchedSnapshot> FetchFromAnyAsync(SnapshotFetch fetch, SnapshotNeed need, CancellationToken cancellationToken)
     {
         Exception? cause = null;
         foreach (IPeer peer in _setting.Members.Ids.Select(_setting.Members.Peer).OfType<IPeer>())
         {
             try
             {
-                return await fetch.RunAsync(peer, new SnapshotOpenRequest(need.LeastIndex), _stopping.Token).ConfigureAwait(false);
+                return await fetch.RunAsync(peer, new SnapshotOpenRequest(need.LeastIndex), cancellationToken).ConfigureAwait(false);
             }
-            catch (Exception e) when (!_stopping.IsCancellationRequested)
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
                 cause = e;
             }

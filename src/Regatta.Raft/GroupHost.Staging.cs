@@ -111,12 +111,14 @@ public sealed partial class GroupHost
     {
         await slot.Dropped.CancelAsync().ConfigureAwait(false);
         await slot.Staging.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        await slot.Fetching.WaitAsync(CancellationToken.None).ConfigureAwait(false);
         try
         {
             await Task.Run(behind, CancellationToken.None).ConfigureAwait(false);
         }
         finally
         {
+            slot.Fetching.Release();
             slot.Staging.Release();
         }
     }

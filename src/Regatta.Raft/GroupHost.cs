@@ -48,8 +48,8 @@ public sealed partial class GroupHost : IGroupHost
             new SnapshotSourceOptions { BytesPerSecond = options.SnapshotBytesPerSecond },
             setting.Time,
             setting.Loggers.CreateLogger<SnapshotSource>());
-        foreach (long group in setting.Log.Groups().Concat(TableDirectories(directory.TablesPath)).Concat(TableDirectories(directory.GenerationsPath)))
-            _onDisk.TryAdd(group, 0);
+        foreach (long group in setting.Log.Groups().Concat(Numbers(directory.TablesPath)).Concat(Numbers(directory.GenerationsPath)).Concat(Numbers(directory.SnapshotsPath)))
+            _onDisk.TryAdd(Math.Abs(group), 0);
         _onFailure = setting.FailStop.Token.UnsafeRegister(static host => ((GroupHost)host!).AbortAll(), this);
         _roomLoop = RunAsync(options.RoomInterval, MeasureRoomAsync, _stopping.Token);
         _maintenanceLoop = RunAsync(options.MaintenanceInterval, MaintainAsync, _stopping.Token);
@@ -128,6 +128,8 @@ public sealed partial class GroupHost : IGroupHost
             if (slot.Group is { } running)
                 return running;
             slot.BeginStaging();
+            // Whatever comes of it: from here on something of it may be there.
+            _onDisk.TryAdd(spec.GroupId, 0);
             // A pool thread of its own: opening reads and checks the whole log of the group, and many groups are opened at once.
             slot.Group = new HostedGroup(await Task.Run(() => OpenGroupAsync(slot, spec, cancellationToken), cancellationToken).ConfigureAwait(false));
             return slot.Group;
@@ -138,8 +140,6 @@ public sealed partial class GroupHost : IGroupHost
         }
         finally
         {
-            if (Directory.Exists(_directory.TablePath(spec.GroupId)))
-                _onDisk.TryAdd(spec.GroupId, 0);
             slot.Lock.Release();
         }
     }
@@ -189,6 +189,8 @@ public sealed partial class GroupHost : IGroupHost
                 throw new InvalidOperationException($"Group {groupId} runs and cannot be set aside.");
             await SnapshotInstall.CompleteAsync(_directory, _setting.Log, groupId).ConfigureAwait(false);
             string target = await Task.Run(() => GroupAside.MoveAsync(_directory, _setting.Log, groupId), CancellationToken.None).ConfigureAwait(false);
+            // Copies of what other nodes have, which nobody has taken for the group's.
+            SnapshotInstall.Discard(_directory, groupId);
             SnapshotInstall.Discard(_directory, -groupId);
             _onDisk.TryRemove(groupId, out _);
             return target;
@@ -278,13 +280,14 @@ public sealed partial class GroupHost : IGroupHost
         SnapshotInstall.Discard(_directory, -groupId);
     }
 
-    private static IEnumerable<long> TableDirectories(string path)
+    /// <summary>Of the groups that have a directory there; negative where it is for a staged state.</summary>
+    private static IEnumerable<long> Numbers(string path)
     {
         if (!Directory.Exists(path))
             yield break;
         foreach (string directory in Directory.EnumerateDirectories(path))
         {
-            if (long.TryParse(Path.GetFileName(directory), NumberStyles.None, CultureInfo.InvariantCulture, out long group))
+            if (long.TryParse(Path.GetFileName(directory), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long group))
                 yield return group;
         }
     }
@@ -374,6 +377,9 @@ public sealed partial class GroupHost : IGroupHost
 
         /// <summary>One state at a time is fetched that may take the place of the group's.</summary>
         public SemaphoreSlim Staging { get; } = new(1);
+
+        /// <summary>One state at a time is fetched from the group's leader.</summary>
+        public SemaphoreSlim Fetching { get; } = new(1);
 
         /// <summary>Cancelled when the group is dropped: nobody needs what is being fetched.</summary>
         public CancellationTokenSource Dropped { get; private set; } = new();

@@ -58,8 +58,11 @@ public sealed class NodeDirectory : IDisposable
     /// <summary>Holds a directory for each group that has <see cref="Generations"/>; need not exist.</summary>
     public string GenerationsPath => Path.Combine(Root, "generations");
 
+    /// <summary>Holds a directory for each group for which a state was or is fetched; need not exist.</summary>
+    public string SnapshotsPath => Path.Combine(Root, "snapshots");
+
     /// <summary>Where a group's state is put together when it comes from another node; what goes with it has this name and a suffix.</summary>
-    public string SnapshotPath(long groupId) => Path.Combine(Root, "snapshots", groupId.ToString(CultureInfo.InvariantCulture));
+    public string SnapshotPath(long groupId) => Path.Combine(SnapshotsPath, groupId.ToString(CultureInfo.InvariantCulture));
 
     /// <summary>Where a group goes that is on the disk and that the catalogue does not know.</summary>
     public string AsidePath(long groupId) => Path.Combine(Root, "aside", groupId.ToString(CultureInfo.InvariantCulture));

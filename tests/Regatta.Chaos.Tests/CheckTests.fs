@@ -23,7 +23,7 @@ let private commands =
     |> List.mapi (fun at command -> int64 at + 1L, command)
 
 let private states =
-    commands |> List.scan (fun state (_, command) -> Table.apply state command |> fst) (Evidence.gather "t" [] [] []).First
+    commands |> List.scan (fun state (_, command) -> Table.apply state command |> fst) (Evidence.gather [] [] []).First
 
 let private call client began ended request outcome isOfSession =
     { Observation = { Client = client; Request = request; Began = began; Ended = ended; Outcome = outcome }
@@ -32,6 +32,8 @@ let private call client began ended request outcome isOfSession =
       Place = { Site = 0; Node = 0 }
       IsOfSession = isOfSession
       Staleness = None
+      MostStaleness = None
+      LeastRevision = 0L
       Failure = "" }
 
 /// Each command is a call of a client, then there are reads of the states behind it.
@@ -54,24 +56,40 @@ let private watched =
                   revision, event ]
       Gaps = [] }
 
-let private evidence calls watched = Evidence.gather "t" commands (List.sortBy _.Observation.Began (writes @ calls)) watched
+let private evidence calls watched = Evidence.gather commands (List.sortBy _.Observation.Began (writes @ calls)) watched
 
 let private findings evidence =
-    Checks.witness evidence @ Checks.linearizability evidence @ Checks.invariants evidence @ Checks.watches evidence
+    Checks.witness evidence
+    @ Checks.wishes evidence
+    @ Checks.linearizability evidence
+    @ Checks.invariants evidence
+    @ Checks.watches evidence
 
 let private checksOf calls watched = findings (evidence calls watched) |> List.map _.Check |> List.distinct
 let private right = [ read 2 260L 2 reg true; read 2 600L 5 reg true; read 3 700L 5 Transactions.bankKeys false ]
 
-let private short (call: Recorded) =
+let private told (call: Recorded) (change: Response -> Response) =
     match call.Observation.Outcome with
-    | Outcome.Answered({ Response = Response.Range answer } as reply) ->
-        let fewer = { answer with Kvs = answer.Kvs.Tail; Count = answer.Count - 1L }
+    | Outcome.Answered reply ->
+        let reply = { reply with Response = change reply.Response }
 
-        { call with
-            Observation =
-                { call.Observation with
-                    Outcome = Outcome.Answered { reply with Response = Response.Range fewer } } }
-    | _ -> failtest "it is no range"
+        { call with Observation = { call.Observation with Outcome = Outcome.Answered reply } }
+    | _ -> failtest "it has no answer"
+
+let private bankTxn moment =
+    let gets = List.init Transactions.accounts (fun at -> Client.get (key $"bank/{at}"))
+    let query = Query.Txn { Compares = []; Success = gets; Failure = [] }
+    call 3 moment (moment + 10L) (Request.LocalRead query) (Outcome.Answered(Table.query states[5] query)) false
+
+/// One account less.
+let private short call =
+    told call (function
+        | Response.Range answer -> Response.Range { answer with Kvs = answer.Kvs.Tail; Count = answer.Count - 1L }
+        | Response.Txn(succeeded, responses) ->
+            Response.Txn(succeeded, Response.Range { Kvs = []; More = false; Count = 0L } :: responses.Tail)
+        | other -> failtest $"{other} is no range")
+
+let private emptied call = told call (fun _ -> Response.Range { Kvs = []; More = false; Count = 0L })
 
 let private cases =
     [ "as it was", right, [ watched ], []
@@ -84,6 +102,28 @@ let private cases =
       right @ [ { read 4 800L 2 reg false with Staleness = Some 100L } ],
       [ watched ],
       [ "staleness" ]
+      "an answer that may be staler than was asked for",
+      right @ [ { read 4 900L 5 reg false with Staleness = Some 60_000L; MostStaleness = Some 50_000L } ],
+      [ watched ],
+      [ "staleness" ]
+      "an answer that does not say how stale it is, though a bound was asked for",
+      right @ [ { read 4 900L 5 reg false with MostStaleness = Some 50_000L } ],
+      [ watched ],
+      [ "staleness" ]
+      "a bound that was kept",
+      right @ [ { read 4 900L 5 reg false with Staleness = Some 40_000L; MostStaleness = Some 50_000L } ],
+      [ watched ],
+      []
+      "a state from before another session's token",
+      right @ [ { read 4 900L 2 reg false with LeastRevision = 5L } ],
+      [ watched ],
+      [ "sessions" ]
+      "a transaction that sees all accounts", right @ [ bankTxn 900L ], [ watched ], []
+      "one that does not see all the money", right @ [ short (bankTxn 900L) ], [ watched ], [ "strict serializability"; "invariants" ]
+      "no account after the bank was opened",
+      right @ [ emptied (read 3 800L 5 Transactions.bankKeys false) ],
+      [ watched ],
+      [ "strict serializability"; "invariants" ]
       "an account that is missing",
       right @ [ short (read 3 800L 5 Transactions.bankKeys false) ],
       [ watched ],
@@ -114,7 +154,10 @@ let tests =
 
               Expect.contains (Checks.witness lost |> List.map _.Why) "an acknowledged write is not in the table's history" "it is found")
           testCase "a list that has an element twice" (fun () ->
-              let twice = Evidence.gather "t" [ 1L, put "list/1" "1.1,2.1,1.1" ] [] []
+              let twice = Evidence.gather [ 1L, put "list/1" "1.1,2.1,1.1" ] [] []
+              Expect.equal (Checks.invariants twice |> List.map _.Why) [ "the list list/1 has an element twice" ] "it is found")
+          testCase "a list that had an element twice, and begun anew" (fun () ->
+              let twice = Evidence.gather [ 1L, put "list/1" "1.1,2.1,1.1"; 2L, put "list/1" "3.1" ] [] []
               Expect.equal (Checks.invariants twice |> List.map _.Why) [ "the list list/1 has an element twice" ] "it is found")
           testCase "the core of what was found has the calls in question, and few others" (fun () ->
               let finding = findings (evidence (right @ [ read 2 800L 2 reg true ]) [ watched ]) |> List.exactlyOne

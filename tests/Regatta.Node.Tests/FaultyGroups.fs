@@ -148,6 +148,12 @@ type FaultyHost(inner: IGroupHost) =
     member _.Set(table: string, behaviour: Behaviour) = behaviours[table] <- behaviour
     /// The table's group cannot be started, as if its files were damaged.
     member _.Damage(table: string, reason: string) = damaged[table] <- reason
+    /// Starting the table's group waits until it is given up, as for another node that is away.
+    member val Waits: string option = None with get, set
+    /// Completes when one waits so.
+    member val HasToWait = TaskCompletionSource TaskCreationOptions.RunContinuationsAsynchronously
+    /// The disk fails when the table's group is to be started, and one waits.
+    member val Fails: string option = None with get, set
     member _.Repair(table: string) = damaged.TryRemove table |> ignore
     /// Dropping a group deletes nothing, as if the node had been killed before it could.
     member val KeepOnDrop = false with get, set
@@ -171,8 +177,23 @@ type FaultyHost(inner: IGroupHost) =
         member _.Failure = Task.WhenAny(inner.Failure, failure.Task).Unwrap()
         member _.DisposeAsync() = inner.DisposeAsync()
 
-        member _.StartAsync(spec, token) =
+        member host.StartAsync(spec, token) =
             match damaged.TryGetValue spec.Name with
+            | _ when host.Fails = Some spec.Name ->
+                ValueTask<ITableGroup>(
+                    task {
+                        do! host.HasToWait.Task
+                        return! Task.FromException<ITableGroup>(IO.IOException "Input/output error")
+                    }
+                )
+            | _ when host.Waits = Some spec.Name ->
+                ValueTask<ITableGroup>(
+                    task {
+                        host.HasToWait.TrySetResult() |> ignore
+                        do! Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, token)
+                        return! inner.StartAsync(spec, token)
+                    }
+                )
             | true, reason -> ValueTask<ITableGroup>(Task.FromException<ITableGroup>(IO.InvalidDataException reason))
             | _ ->
                 ValueTask<ITableGroup>(

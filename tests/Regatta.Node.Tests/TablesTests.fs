@@ -242,6 +242,45 @@ let tests =
                   Expect.isTrue (IO.Directory.Exists(IO.Path.Combine(scratch.Path, "tables", "10001"))) "still there"
               })
 
+          Nodes.test "a table that waits for other nodes does not hide that another one's disk has failed" (fun () ->
+              task {
+                  use scratch = new Scratch()
+
+                  do!
+                      task {
+                          use! _ = Nodes.start scratch.Path [ "tables.names", "waits,fails" ]
+                          ()
+                      }
+
+                  let prepare (host: FaultyHost) =
+                      host.Waits <- Some "waits"
+                      host.Fails <- Some "fails"
+
+                  let! reason =
+                      task {
+                          try
+                              use! _ = Nodes.startWith prepare scratch.Path []
+                              return "it started"
+                          with e ->
+                              return e.Message
+                      }
+
+                  Expect.stringContains reason "Input/output error" "why it does not start"
+              })
+
+          Nodes.test "a table that is deleted while its start waits for other nodes is not waited for" (fun () ->
+              task {
+                  use scratch = new Scratch()
+                  use! node = Nodes.startWith (fun host -> host.Waits <- Some "waits") scratch.Path []
+                  let creating = node.Create "waits"
+                  do! node.Host.HasToWait.Task
+                  let! _ = drop node "waits"
+                  let! _ = creating
+                  let! _ = node.Create "next"
+                  let! listed = names node
+                  Expect.equal (List.map fst listed) [ "next" ] "and the next one is served"
+              })
+
           Nodes.test "a damaged table does not keep the others from being served, and can be deleted and made again" (fun () ->
               Nodes.using [] (fun node ->
                   task {

@@ -156,6 +156,50 @@ let private lifecycle =
                   Expect.isEmpty node.Host.OnDisk "completed"
               }
 
+          taskCase "what was fetched for a group that is dropped before the next start is found there, and dropped"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+
+                  do!
+                      task {
+                          use _ = new Node(directory.Path)
+                          ()
+                      }
+
+                  for fetched in [ "10001"; "-10002" ] do
+                      let parts = Directory.CreateDirectory(directory.Sub $"snapshots/{fetched}/parts")
+                      File.WriteAllText(Path.Combine(parts.FullName, "000001.sst"), "a part")
+
+                  use node = new Node(directory.Path)
+                  Expect.sequenceEqual node.Host.OnDisk [ 10001L; 10002L ] "found"
+
+                  for group in [ 10001L; 10002L ] do
+                      do! soon (node.Host.DropAsync(group, CancellationToken.None).AsTask())
+
+                  Expect.isEmpty node.Host.OnDisk "dropped"
+                  Expect.isEmpty (Directory.GetFileSystemEntries(directory.Sub "snapshots")) "and gone"
+              }
+
+          taskCase "a group whose place for generations is damaged is refused, and the node stops"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+                  do! oneLife directory
+                  Directory.CreateDirectory(directory.Sub "generations/10001") |> ignore
+                  File.WriteAllBytes(directory.Sub "generations/10001/current", Array.zeroCreate 16)
+
+                  let! cause =
+                      task {
+                          // Its end waits for whoever starts a group.
+                          use node = new Node(directory.Path)
+                          return! refusal (fun () -> node.Start 10001L)
+                      }
+
+                  Expect.isTrue (cause :? InvalidDataException) $"{cause.GetType().Name}: {cause.Message}"
+                  Expect.stringContains cause.Message "current is damaged" "says what and where"
+              }
+
           taskCase "a state that is lost is made again from the log, unless the log was cut"
           <| fun () ->
               task {

@@ -1,6 +1,7 @@
 /// One of three members never answers a call, and never refuses one: it stands still, or its machine is gone. Nothing ends by time here, so who waits for it waits in vain.
 module Regatta.Raft.Tests.SilentMemberTests
 
+open System
 open System.Collections.Generic
 open System.Threading.Tasks
 open DotNext.Net.Cluster.Consensus.Raft
@@ -30,6 +31,19 @@ let private follower (terms: int64 list) =
                     accepts request
                 else
                     Task.FromResult(AppendReply(request.Term, HeartbeatResult.Rejected, int64 log.Count)) }
+
+/// As nothing ends by time, but for those who wait for a leader to be confirmed.
+let private confirmedSoon (limit: TimeSpan) =
+    GroupOptions(
+        ElectionTimeout = untimed.ElectionTimeout,
+        MaxElectionTimeout = untimed.MaxElectionTimeout,
+        HeartbeatInterval = untimed.HeartbeatInterval,
+        VoteTimeout = untimed.VoteTimeout,
+        AppendTimeout = untimed.AppendTimeout,
+        LeaderTimeout = untimed.LeaderTimeout,
+        BarrierTimeout = limit,
+        FlushBytes = untimed.FlushBytes
+    )
 
 let private stage path =
     task {
@@ -129,4 +143,20 @@ let tests =
                   stage.Plays(3L, silent)
                   let! revision = put stage.Group "after" "value"
                   Expect.equal revision 2L "behind what the others had"
+              }
+
+          taskCase "beside another one: a read that is not confirmed in time is told that nobody leads, and not that its caller has gone"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+                  use stage = new Stage(directory.Path, 3, confirmedSoon (TimeSpan.FromMilliseconds 100.))
+                  do! stage.Start()
+                  do! soon (stage.Leads())
+                  stage.Plays(2L, silent)
+                  stage.Plays(3L, silent)
+
+                  // The time of who asks and that of the round that he shares are over at once, and either may come first.
+                  for attempt in 1..10 do
+                      let! read = barrier stage.Group
+                      Expect.equal read.Failure GroupFailure.NoLeader $"attempt {attempt}: {read.Reason}"
               } ]

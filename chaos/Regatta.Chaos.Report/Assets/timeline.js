@@ -25,7 +25,7 @@ function nodeStates(name) {
   const states = [];
   for (const event of events.filter(event => event.node === name)) {
     const word = event.what.split(/[^a-z]/i)[0].toLowerCase();
-    const state = { started: "starting", ready: "up", killed: "down", ended: "down", stopped: "down" }[word];
+    const state = { started: "starting", ready: "up", killed: "down", ended: "down", stopped: "down", goes: "up" }[word];
     if (!state) continue;
     if (states.length) states[states.length - 1].until = event.at;
     states.push({ state, from: event.at, until: runLength });
@@ -142,7 +142,7 @@ function drawFaultName(pen, area, fault, x, width, y) {
 function drawEvent(pen, area, event, foot) {
   if (event.at > area.until || event.at < area.from) return;
   const x = area.x(event.at);
-  const bad = !/^(started|ready)\b/i.test(event.what);
+  const bad = !/^(started|ready|goes)\b/i.test(event.what);
   pen.fillStyle = bad ? palette.core : palette.muted;
   pen.beginPath();
   if (bad) { pen.moveTo(x, foot - 4); pen.lineTo(x + 5, foot + 1); pen.lineTo(x, foot + 6); pen.lineTo(x - 5, foot + 1); }

@@ -47,10 +47,11 @@ type Manner =
         InPages: bool
     }
 
-/// What a session knows, as text.
+/// What a session knows: its token, as text, and the greatest revision that it has been told of with one; and another session's.
 and SessionTokens() =
     member val Own = "" with get, set
-    member val Others: string list = [] with get, set
+    member val Seen = 0L with get, set
+    member val Other: (string * Revision) option = None with get, set
 
 module Manner =
     let plain kind =
@@ -73,16 +74,23 @@ type Caller(number: int, doors: Doors, table: string, recorder: Recorder, journa
 
         match manner.Session with
         | Some tokens ->
-            for token in tokens.Own :: tokens.Others do
+            for token in tokens.Own :: (tokens.Other |> Option.map fst |> Option.toList) do
                 all.Add("regatta-session", token)
         | None -> ()
 
         all
 
-    let noteToken (manner: Manner) (trailers: Metadata) =
+    let noteToken (manner: Manner) (revision: Revision) (trailers: Metadata) =
         match manner.Session, trailers.GetValue "regatta-session" |> Option.ofObj with
-        | Some tokens, Some token -> tokens.Own <- token
+        | Some tokens, Some token ->
+            tokens.Own <- token
+            tokens.Seen <- max tokens.Seen revision
         | _ -> ()
+
+    let shown (manner: Manner) =
+        match manner.Session with
+        | Some tokens -> tokens.Other |> Option.map snd |> Option.fold max tokens.Seen
+        | None -> 0L
 
     let staleness (trailers: Metadata) =
         trailers.GetValue "regatta-staleness-ms" |> Option.ofObj |> Option.map (fun text -> int64 text * 1000L)
@@ -145,12 +153,12 @@ type Caller(number: int, doors: Doors, table: string, recorder: Recorder, journa
         | _ -> false
 
     member _.Number = number
-    member _.Table = table
 
     /// The answer, if there is one.
     member _.Call(place: Place, manner: Manner, request: Request) : Task<Reply option> =
         task {
             let began = recorder.Clock.Now
+            let least = shown manner
 
             let record outcome staleness failure =
                 recorder.Add
@@ -165,12 +173,15 @@ type Caller(number: int, doors: Doors, table: string, recorder: Recorder, journa
                       Place = place
                       IsOfSession = manner.Session.IsSome
                       Staleness = staleness
+                      MostStaleness =
+                        if manner.MaxStaleness = TimeSpan.Zero then None else Some(int64 manner.MaxStaleness.TotalMilliseconds * 1000L)
+                      LeastRevision = least
                       Failure = failure }
 
             try
                 match! perform kvs[place] manner request with
                 | Some reply, trailers ->
-                    noteToken manner trailers
+                    noteToken manner reply.Revision trailers
                     record (Outcome.Answered reply) (staleness trailers) ""
                     return Some reply
                 | None, _ ->
@@ -178,7 +189,7 @@ type Caller(number: int, doors: Doors, table: string, recorder: Recorder, journa
                     record Outcome.Refused None "pages of several revisions"
                     return None
             with :? RpcException as e ->
-                noteToken manner e.Trailers
+                noteToken manner 0L e.Trailers
                 let isKnown = isCertain e.Status || not (isChange request)
                 record (if isKnown then Outcome.Refused else Outcome.Unknown) None $"{e.StatusCode}: {e.Status.Detail}"
                 return None

@@ -10,7 +10,7 @@ open Grpc.Net.Client
 open Regatta.Protocol.Replication
 open Regatta.Spec
 
-/// Collects what each revision of a table did from the changelogs of all nodes of the leader site, past all links. What two nodes tell of one revision must be the same.
+/// Collects what each revision of a table did from the changelogs of all nodes of the leader site, past all links: of each node all that it has. What two nodes tell of one revision must be the same.
 type Historian(fleet: Fleet, table: string, journal: Journal) =
     let gate = obj ()
     let told = Dictionary<Revision, Command>()
@@ -30,27 +30,32 @@ type Historian(fleet: Fleet, table: string, journal: Journal) =
                 while told.ContainsKey(reached + 1L) do
                     reached <- reached + 1L)
 
-    let follow (channel: GrpcChannel) place =
+    /// From a revision on, for as long as the node talks; up to where it has come, or from where on others have to be asked.
+    let follow (channel: GrpcChannel) place (from: Revision) (toldUpTo: Revision -> unit) =
         task {
-            let next = lock gate (fun () -> reached + 1L)
-            let request = ReplicateRequest(Table = ByteString.CopyFromUtf8 table, LeaderIndex = uint64 next, Follow = true)
+            let request = ReplicateRequest(Table = ByteString.CopyFromUtf8 table, LeaderIndex = uint64 from, Follow = true)
             use call = Log.LogClient(channel).Replicate(request, cancellationToken = stop.Token)
 
             while! call.ResponseStream.MoveNext stop.Token do
                 match call.ResponseStream.Current.CommandsResponse with
-                | null -> ()
+                | null ->
+                    match call.ResponseStream.Current.ErrorResponse |> Option.ofObj |> Option.map _.Error with
+                    | Some ReplicateError.UseSnapshot -> toldUpTo (lock gate (fun () -> reached))
+                    | _ -> ()
                 | commands ->
                     for command in commands.Commands do
                         note place (int64 command.LeaderIndex) (Wire.ofLogged command.Command)
+                        toldUpTo (int64 command.LeaderIndex)
         }
 
     let listen (place: Place) =
         task {
             use channel = GrpcChannel.ForAddress $"http://127.0.0.1:{fleet.Ports(place).Replication}"
+            let mutable next = 1L
 
             while not stop.IsCancellationRequested do
                 try
-                    do! follow channel place
+                    do! follow channel place next (fun revision -> next <- max next (revision + 1L))
                 with
                 | :? RpcException
                 | :? IO.IOException
@@ -67,9 +72,11 @@ type Historian(fleet: Fleet, table: string, journal: Journal) =
     /// What each revision up to the one did, in order.
     member _.Commands(upTo: Revision) = lock gate (fun () -> [ for revision in 1L .. upTo -> revision, told[revision] ])
 
-    member _.StopAsync() : Task =
-        task {
-            do! stop.CancelAsync()
-            let! _ = Task.WhenAll listening
-            stop.Dispose()
-        }
+    interface IAsyncDisposable with
+        member _.DisposeAsync() =
+            task {
+                do! stop.CancelAsync()
+                let! _ = Task.WhenAll listening
+                stop.Dispose()
+            }
+            |> ValueTask

@@ -16,6 +16,10 @@ type Recorded =
         IsOfSession: bool
         /// What the answer said: it is not staler, in microseconds.
         Staleness: int64 option
+        /// What was asked for: not to be staler, in microseconds.
+        MostStaleness: int64 option
+        /// The greatest revision that is known to be behind a token that was shown, be it another session's.
+        LeastRevision: Revision
         /// Why there is no answer.
         Failure: string
     }
@@ -25,7 +29,7 @@ type private Slot() =
     member val Answered = 0 with get, set
     member val Refused = 0 with get, set
     member val Unknown = 0 with get, set
-    /// In milliseconds.
+    /// Of what was answered, in milliseconds.
     member val Latencies = List<float>()
 
 /// All calls: each for as long as its table is checked, then only counted; of those that were forgotten some are kept for the report. Thread-safe.
@@ -49,10 +53,10 @@ type Recorder(clock: RunClock) =
                 slots[key] <- fresh
                 fresh
 
-        slot.Latencies.Add(float (call.Observation.Ended - call.Observation.Began) / 1000.0)
-
         match call.Observation.Outcome with
-        | Outcome.Answered _ -> slot.Answered <- slot.Answered + 1
+        | Outcome.Answered _ ->
+            slot.Answered <- slot.Answered + 1
+            slot.Latencies.Add(float (call.Observation.Ended - call.Observation.Began) / 1000.0)
         | Outcome.Refused -> slot.Refused <- slot.Refused + 1
         | Outcome.Unknown -> slot.Unknown <- slot.Unknown + 1
 
@@ -64,7 +68,8 @@ type Recorder(clock: RunClock) =
             let at = draw.NextInt64 total
             if at < int64 kept then samples[int at] <- call
 
-    let percentile (sorted: float list) share = sorted[min (sorted.Length - 1) (int (float sorted.Length * share))]
+    let percentile (sorted: float array) share =
+        if sorted.Length = 0 then 0.0 else sorted[min (sorted.Length - 1) (int (float sorted.Length * share))]
 
     member _.Clock = clock
 
@@ -93,7 +98,7 @@ type Recorder(clock: RunClock) =
     member _.Rates: Regatta.Chaos.Report.Second list =
         lock gate (fun () ->
             [ for KeyValue(struct (second, kind), slot) in slots do
-                  let sorted = slot.Latencies |> Seq.sort |> List.ofSeq
+                  let sorted = slot.Latencies |> Seq.sort |> Array.ofSeq
 
                   { At = second
                     Kind = kind
@@ -102,4 +107,4 @@ type Recorder(clock: RunClock) =
                     Unknown = slot.Unknown
                     P50 = percentile sorted 0.5
                     P99 = percentile sorted 0.99
-                    Max = List.last sorted } ])
+                    Max = percentile sorted 1.0 } ])

@@ -36,8 +36,12 @@ let private until (journal: Journal) (what: string) (look: unit -> Task<'a optio
         return found
     }
 
+/// All nodes, past all links.
 type Direct(fleet: Fleet, table: string) =
-    let clients = Map [ for place in fleet.Shape.All -> place, new Client(fleet.Ports(place).Clients, table, patience) ]
+    let clientsOf patience = Map [ for place in fleet.Shape.All -> place, new Client(fleet.Ports(place).Clients, table, patience) ]
+    let clients = clientsOf patience
+    /// A node that stands still must not keep others from being asked.
+    let quick = clientsOf (TimeSpan.FromSeconds 2.0)
 
     member _.To place = clients[place]
 
@@ -45,7 +49,7 @@ type Direct(fleet: Fleet, table: string) =
     member _.Status(place: Place) =
         task {
             try
-                let! status = clients[place].Status()
+                let! status = quick[place].Status()
 
                 return
                     match status.Tables.TryGetValue table with
@@ -57,7 +61,7 @@ type Direct(fleet: Fleet, table: string) =
 
     interface IDisposable with
         member _.Dispose() =
-            for client in clients.Values do
+            for client in Seq.append clients.Values quick.Values do
                 (client :> IDisposable).Dispose()
 
 /// The revision at which the leader site came to rest.
@@ -151,17 +155,20 @@ let content (direct: Direct) (journal: Journal) (expected: State) =
         | None -> ()
     }
 
-/// All sites have the same tables.
+/// All nodes of all sites have the same tables, each with one history, also those that came and went while everything went wrong.
 let tables (fleet: Fleet) (direct: Direct) (journal: Journal) =
     task {
         let listed (place: Place) =
             task {
                 let! status = (direct.To place).Status()
-                return status.Tables.Keys |> Seq.sort |> List.ofSeq
+
+                return
+                    [ for KeyValue(name, table) in status.Tables -> name, table.Revision, table.ChainHash ]
+                    |> List.sortBy (fun (name, _, _) -> name)
             }
 
         let! _ =
-            until journal "the same tables on all nodes" (fun () ->
+            until journal "the same tables with the same histories on all nodes" (fun () ->
                 task {
                     let! all = fleet.Shape.All |> List.map listed |> Task.WhenAll
                     return if (Array.distinct all).Length = 1 then Some() else None

@@ -70,6 +70,7 @@ let private sentence (broken: Broken) =
         $"a write was acknowledged with revision {revision}, at which the table did something else"
     | NotAPrefix(Uninvited revision) -> $"revision {revision} did what nobody had asked for, or once more than somebody did"
     | NotAPrefix(WrongAnswer(_, expected)) -> $"an answer is not that of its revision, which would be: {Show.reply expected}"
+    // What each revision did is worked out from its command here, and a run has one life of each table: these two are for others.
     | NotAPrefix(Misrecorded revision) -> $"the changelog says of revision {revision} what its command cannot have done"
     | NotAPrefix(NoSuchState _) -> "a read shows a revision that the table never had"
     | NotAPrefix(OutOfOrder _) -> "a call began when another one had ended, and shows an older state or has the lower revision"
@@ -111,6 +112,31 @@ let witness (evidence: Evidence) =
             Why = sentence broken
             Core = around evidence (List.collect find (involved broken)) } ]
 
+/// What was asked for with a read, and not kept.
+let wishes (evidence: Evidence) =
+    [ for call in evidence.Calls do
+          match Observation.reply call.Observation with
+          | None -> ()
+          | Some reply ->
+              if reply.Revision < call.LeastRevision then
+                  { Check = "sessions"
+                    Why =
+                      $"an answer shows revision {reply.Revision}, and revision {call.LeastRevision} was behind a token that went with the call"
+                    Core = around evidence [ call ] }
+
+              match call.MostStaleness, call.Staleness with
+              | None, _ -> ()
+              | Some _, None ->
+                  { Check = "staleness"
+                    Why = "an answer for which a bound was asked does not say how stale it is"
+                    Core = around evidence [ call ] }
+              // What has all that was committed when the call came is recent enough for any bound.
+              | Some most, Some said when said > max most (call.Observation.Ended - call.Observation.Began + 1000L) ->
+                  { Check = "staleness"
+                    Why = $"an answer may be {said / 1000L} ms stale, and {most / 1000L} ms were asked for"
+                    Core = around evidence [ call ] }
+              | Some _, Some _ -> () ]
+
 /// Each key by itself is a register, whatever revisions say. Of writes without an answer those count whose values the table has had.
 let linearizability (evidence: Evidence) =
     let had =
@@ -146,29 +172,81 @@ let linearizability (evidence: Evidence) =
 
     [ for key in Linearizability.check evidence.First calls do
           let ofKey =
-              evidence.Calls |> List.filter (fun call -> keysOf call |> List.exists (fun range -> KeyRange.contains range key))
+              evidence.Calls
+              |> List.filter (fun call -> counts call.Observation && keysOf call |> List.exists (fun range -> KeyRange.contains range key))
+              |> Array.ofList
+
+          let isPossible count =
+              ofKey
+              |> Seq.truncate count
+              |> Seq.map _.Observation
+              |> List.ofSeq
+              |> Linearizability.check evidence.First
+              |> List.contains key
+              |> not
+
+          // The first calls without which there is an order are the fewest that show it, and the last of them are what is wrong.
+          let rec shortest possible impossible =
+              if impossible - possible <= 1 then
+                  impossible
+              else
+                  let middle = (possible + impossible) / 2
+                  if isPossible middle then shortest middle impossible else shortest possible middle
+
+          let last = shortest 0 ofKey.Length
 
           { Check = "linearizability per key"
             Why = $"there is no order of the calls in which key {Client.text key} is a register"
-            Core = List.truncate 12 ofKey } ]
+            Core = List.ofArray ofKey[max 0 (last - 12) .. last - 1] } ]
 
 /// Whoever sees all accounts sees all the money, and no list has an element twice.
 let invariants (evidence: Evidence) =
-    let wrong (call: Recorded) =
-        match call.Observation.Request, Observation.reply call.Observation with
-        | (Request.Read(Query.Range(op, _)) | Request.LocalRead(Query.Range(op, _))), Some { Response = Response.Range answer } when
-            op.Range = Transactions.bankKeys && not answer.Kvs.IsEmpty
+    let isAccount key = KeyRange.contains Transactions.bankKeys key
+
+    let opened =
+        evidence.Records
+        |> List.tryPick (fun (revision, effects) ->
+            let isOpening effect =
+                match effect with
+                | Effect.Put(key, _) -> isAccount key
+                | Effect.Delete _ -> false
+
+            if List.exists isOpening effects then Some revision else None)
+        |> Option.defaultValue Int64.MaxValue
+
+    /// The accounts that a read of all of them shows.
+    let accounts (call: Recorded) =
+        match call.Observation.Request, Observation.reply call.Observation |> Option.map _.Response with
+        | (Request.Read(Query.Range(op, _)) | Request.LocalRead(Query.Range(op, _))), Some(Response.Range answer) when
+            op.Range = Transactions.bankKeys
             ->
-            answer.Kvs.Length <> Transactions.accounts || List.sumBy Transactions.balance answer.Kvs <> Transactions.total
-        | _ -> false
+            Some answer.Kvs
+        | (Request.Read(Query.Txn txn) | Request.LocalRead(Query.Txn txn)), Some(Response.Txn(_, responses)) when
+            txn.Success.Length = Transactions.accounts && keysOf call |> List.forall (_.Key >> isAccount)
+            ->
+            responses
+            |> List.collect (function
+                | Response.Range answer -> answer.Kvs
+                | _ -> [])
+            |> Some
+        | _ -> None
+
+    let wrong (call: Recorded) =
+        match accounts call, Observation.reply call.Observation with
+        | Some _, Some reply when reply.Revision < opened -> false
+        | Some found, _ -> found.Length <> Transactions.accounts || List.sumBy Transactions.balance found <> Transactions.total
+        | None, _ -> false
 
     let twice =
-        [ for KeyValue(key, entry) in evidence.Last.Entries do
-              let text = Client.text entry.Value
-
-              if (Client.text key).StartsWith("list/", StringComparison.Ordinal) && text.Contains ',' then
-                  let elements = text.Split ','
-                  if (Array.distinct elements).Length <> elements.Length then Client.text key ]
+        [ for _, effects in evidence.Records do
+              for effect in effects do
+                  match effect with
+                  | Effect.Put(key, entry) when (Client.text key).StartsWith("list/", StringComparison.Ordinal) ->
+                      let elements = (Client.text entry.Value).Split ','
+                      if (Array.distinct elements).Length <> elements.Length then Client.text key
+                  | Effect.Put _
+                  | Effect.Delete _ -> () ]
+        |> List.distinct
 
     [ for call in List.filter wrong evidence.Calls do
           { Check = "invariants"
@@ -177,17 +255,26 @@ let invariants (evidence: Evidence) =
       for key in twice do
           { Check = "invariants"; Why = $"the list {key} has an element twice"; Core = [] } ]
 
-/// Every change once, in order, but for what no node had any more.
+let private allEvents (evidence: Evidence) =
+    [ for revision, effects in evidence.Records do
+          for event in Effect.toEvents effects do
+              revision, event ]
+
+let private isMissed (watcher: Watched) (revision, _) =
+    watcher.Gaps |> List.exists (fun (from, until) -> revision >= from && revision < until)
+
+/// Events that watchers did not get because the node that they had come to had the history no more, as it said.
+let missed (evidence: Evidence) =
+    evidence.Watched |> List.sumBy (fun watcher -> allEvents evidence |> List.filter (isMissed watcher) |> List.length)
+
+/// Every change once, in order, but for what a node had no more.
 let watches (evidence: Evidence) =
-    let expected =
-        [ for revision, effects in evidence.Records do
-              for event in Effect.toEvents effects do
-                  revision, event ]
+    let expected = allEvents evidence
 
     [ for watcher in evidence.Watched do
-          let isMissed revision = watcher.Gaps |> List.exists (fun (from, until) -> revision >= from && revision < until)
-          let wanted = expected |> List.filter (fun (revision, _) -> not (isMissed revision))
-          let had = watcher.Had |> List.filter (fun (revision, _) -> revision <= evidence.Last.Revision && not (isMissed revision))
+          let wanted = expected |> List.filter (isMissed watcher >> not)
+
+          let had = watcher.Had |> List.filter (fun event -> fst event <= evidence.Last.Revision && not (isMissed watcher event))
 
           if had <> wanted then
               let at = Seq.zip had wanted |> Seq.takeWhile (fun (one, other) -> one = other) |> Seq.length

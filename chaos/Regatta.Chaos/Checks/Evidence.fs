@@ -6,7 +6,6 @@ open Regatta.Spec
 [<NoComparison; NoEquality>]
 type Evidence =
     {
-        Table: string
         First: State
         /// The table as the specification has it behind the last revision.
         Last: State
@@ -16,19 +15,18 @@ type Evidence =
         Watched: Watched list
     }
 
-/// What a checker has found: sentences, and the calls that show it, the fewest that do.
+/// What a checker has found: a sentence, and the calls that show it with a few others around them, or none when it was not calls that showed it.
 type Finding = { Check: string; Why: string; Core: Recorded list }
 
 module Evidence =
     let private life = { History = System.Guid.Empty; Number = 1L }
 
     /// From what the leader site's changelogs say of each revision.
-    let gather table (commands: (Revision * Command) list) calls watched =
+    let gather (commands: (Revision * Command) list) calls watched =
         let first = Table.create life
         let last = commands |> List.fold (fun state (_, command) -> Table.apply state command |> fst) first
 
-        { Table = table
-          First = first
+        { First = first
           Last = last
           Records = Map.toList last.Changelog.Records
           Calls = calls

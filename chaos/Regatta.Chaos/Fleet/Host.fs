@@ -18,8 +18,9 @@ type Host(place: Place, storage: Storage, start: unit -> NodeStart, clock: int, 
     static let patience = TimeSpan.FromSeconds 120.0
     let mutable running: NodeProcess option = None
     let mutable isPaused = false
-    /// Something was done to it that may end it.
-    let mutable mayEnd = false
+    /// Something was done to it that may end it; what it says then.
+    let mutable excuse: string option = None
+    let mutable isKnownReady = false
 
     let root =
         match storage with
@@ -27,6 +28,13 @@ type Host(place: Place, storage: Storage, start: unit -> NodeStart, clock: int, 
         | Shared scratch -> scratch.Path
 
     let data = Path.Combine(root, "data")
+
+    let isExcused (node: NodeProcess) = excuse |> Option.exists (fun words -> node.Output.Contains(words, StringComparison.Ordinal))
+
+    let noteReady () =
+        if not isKnownReady then
+            isKnownReady <- true
+            journal.Node(place, "ready")
 
     let gone () =
         running |> Option.iter (fun node -> (node :> IDisposable).Dispose())
@@ -46,12 +54,13 @@ type Host(place: Place, storage: Storage, start: unit -> NodeStart, clock: int, 
     /// The number of its clock among NodeClocks.
     member _.Clock = clock
     member _.Process = running
-    member _.IsPaused = isPaused
     member _.Runs = running |> Option.exists (fun node -> not node.HasExited)
-    member _.Output = running |> Option.map _.Output |> Option.defaultValue ""
 
-    /// From here on it may end by itself, and say why.
-    member _.MayEnd() = mayEnd <- true
+    /// Until it is started again it may end by itself if it prints these words.
+    member _.MayEnd(saying: string) = excuse <- Some saying
+
+    /// It was seen to serve its tables.
+    member _.Serves() = if running.IsSome then noteReady ()
 
     /// A node that has ended though nothing was done to it that ends nodes is a finding.
     member host.Look() =
@@ -60,9 +69,13 @@ type Host(place: Place, storage: Storage, start: unit -> NodeStart, clock: int, 
             let last = node.Output.TrimEnd().Split('\n') |> Array.tryLast |> Option.defaultValue ""
             journal.Node(place, $"ended by itself: {last.Trim()}")
 
-            if not mayEnd then
-                journal.Finds
-                    $"{host.Name} ended by itself, and nothing had been done to it that ends nodes. It printed last:\n{node.Output}"
+            if not (isExcused node) then
+                let why =
+                    match excuse with
+                    | Some words -> $"did not say \"{words}\""
+                    | None -> "nothing had been done to it that ends nodes"
+
+                journal.Finds $"{host.Name} ended by itself, and {why}. It printed last:\n{node.Output}"
 
             gone ()
         | _ -> ()
@@ -73,7 +86,8 @@ type Host(place: Place, storage: Storage, start: unit -> NodeStart, clock: int, 
 
         if running.IsNone then
             running <- Some(NodeProcess.Start(start ()))
-            mayEnd <- false
+            excuse <- None
+            isKnownReady <- false
             journal.Node(place, "started")
 
     /// kill -9, whether it runs or not.
@@ -99,7 +113,7 @@ type Host(place: Place, storage: Storage, start: unit -> NodeStart, clock: int, 
                 let! code = node.Terminate patience
                 journal.Node(place, $"ended with exit code {code} when it was asked to")
 
-                if code <> 0 && not mayEnd then
+                if code <> 0 && not (isExcused node) then
                     journal.Finds $"{host.Name} ended with exit code {code} when it was asked to end. It printed last:\n{node.Output}"
 
                 gone ()
@@ -148,12 +162,14 @@ type Host(place: Place, storage: Storage, start: unit -> NodeStart, clock: int, 
                 try
                     match! node.Settled(fun _ -> false) with
                     | Ready ->
-                        journal.Node(place, "ready")
+                        noteReady ()
                         return true
                     | NotReady _
                     | Ended ->
+                        let again = isExcused node
                         host.Look()
-                        return false
+                        // Whatever was done to it is over: this time there is no excuse.
+                        if again then return! host.Ready() else return false
                 with e ->
                     journal.Finds $"{host.Name} did not get ready: {e.Message}"
                     return false

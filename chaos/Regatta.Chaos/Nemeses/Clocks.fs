@@ -32,7 +32,12 @@ let private fault name what inflict =
       Inflict = inflict }
 
 let private one (stage: Stage) = [ Nemesis.anyHost stage ]
-let private seconds least most (draw: Random) = TimeSpan.FromSeconds(float (draw.Next(least, most)))
+
+/// Not 0, which would be no jump.
+let private seconds least most (draw: Random) =
+    match draw.Next(least, most) with
+    | 0 -> TimeSpan.FromSeconds 1.0
+    | some -> TimeSpan.FromSeconds(float some)
 
 let all =
     [ fault "clock-forward" "a node's clock jumps ahead, by up to an hour, and back" (set one (seconds 1 3600))

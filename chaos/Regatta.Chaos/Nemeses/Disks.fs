@@ -10,7 +10,7 @@ let private megabyte = 1024L * 1024L
 
 let private fault name what obstacle inflict = { Name = name; What = what; Lane = Nodes; Obstacle = obstacle; Inflict = inflict }
 
-let private nothing (host: Host) why = { Target = host.Name; Lasts = TimeSpan.Zero; Heal = fun () -> Task.FromResult why }
+let private nothing (host: Host) why = { Target = host.Name; Lasts = TimeSpan.Zero; Heal = Nemesis.over (NotInflicted why) }
 
 let private withSyncs (fault: SyncFault) (stage: Stage) (over: Host -> FaultySyncs -> Affliction) =
     task {
@@ -30,9 +30,17 @@ let private withSyncs (fault: SyncFault) (stage: Stage) (over: Host -> FaultySyn
                 return nothing host "it did not run"
     }
 
+/// What a failed sync left in the kernel's memory must not come to the disk later, as if it had not failed.
+let private loseWhatFailed (host: Host) =
+    match host.Storage with
+    | Own disk ->
+        disk.CutPower()
+        disk.Restore()
+    | Shared _ -> ()
+
 let private failing (stage: Stage) =
     withSyncs FailsWithEio stage (fun host syncs ->
-        host.MayEnd()
+        host.MayEnd "Input/output error"
 
         { Target = host.Name
           Lasts = Nemesis.between stage.Draw 1.0 3.0
@@ -40,10 +48,16 @@ let private failing (stage: Stage) =
             fun () ->
                 task {
                     let! ended = host.Ends(TimeSpan.FromSeconds 5.0)
-                    if not ended then do! host.Kill()
+                    let faults = syncs.Faults.Length
+                    do! host.Kill()
+                    do! syncs.Ended
                     (syncs :> IDisposable).Dispose()
+                    loseWhatFailed host
                     host.Start()
-                    return if ended then "it ended by itself, as it must" else "it had nothing to sync"
+
+                    if not ended && faults > 0 then stage.Journal.Finds $"{host.Name} went on after {faults} of its syncs had failed"
+
+                    return if ended then Inflicted "it ended by itself, as it must" else NotInflicted "it had nothing to sync"
                 } })
 
 let private slow (stage: Stage) =
@@ -55,13 +69,13 @@ let private slow (stage: Stage) =
                 task {
                     do! syncs.Detach()
                     (syncs :> IDisposable).Dispose()
-                    return ""
+                    return Inflicted ""
                 } })
 
 let private fill (left: int64) (stage: Stage) =
     task {
         let host = Nemesis.anyHost stage
-        host.MayEnd()
+        host.MayEnd "No space left on device"
         host.Ballast.FillUpTo left
 
         return
@@ -73,7 +87,7 @@ let private fill (left: int64) (stage: Stage) =
                         host.Ballast.MakeRoom()
                         let ended = not host.Runs
                         host.Start()
-                        return if ended then "it ended by itself, and has room again" else "it has room again"
+                        return Inflicted(if ended then "it ended by itself, and has room again" else "it has room again")
                     } }
     }
 
@@ -116,23 +130,13 @@ let private damage (change: Random -> FileInfo -> unit) (stage: Stage) =
             return nothing host "its log was too short to be damaged"
         | Some file ->
             change stage.Draw file
-            host.MayEnd()
-            host.Start()
-            host.MayEnd()
-            let process' = host.Process
-            let! ended = host.Ends(TimeSpan.FromSeconds 60.0)
-            let said = process' |> Option.map _.Output |> Option.defaultValue ""
             let name = Path.GetRelativePath(host.DataDirectory, file.FullName)
+            host.Start()
+            // It names the log, and where it can the file.
+            host.MayEnd $"The Raft log in '{Path.GetDirectoryName file.FullName}' is damaged"
+            let! ended = host.Ends(TimeSpan.FromSeconds 60.0)
 
-            let note =
-                if not ended then
-                    stage.Journal.Finds $"{host.Name} started with a damaged {name}"
-                    "it was not refused"
-                elif not (said.Contains("log", StringComparison.OrdinalIgnoreCase)) then
-                    stage.Journal.Finds $"{host.Name} refused a damaged {name} without saying what is wrong:\n{said}"
-                    "it was refused without a reason"
-                else
-                    "it was refused"
+            if not ended then stage.Journal.Finds $"{host.Name} started with a damaged {name}"
 
             do! host.Kill()
             host.Wipe()
@@ -142,14 +146,14 @@ let private damage (change: Random -> FileInfo -> unit) (stage: Stage) =
             return
                 { Target = $"{name} of {host.Name}"
                   Lasts = TimeSpan.Zero
-                  Heal = fun () -> Task.FromResult note }
+                  Heal = Nemesis.over (Inflicted(if ended then "it was refused" else "it was not refused")) }
     }
 
 let all =
     [ fault "sync-error" "every sync of a node fails with EIO; it must stop, and acknowledge nothing more" Nemesis.needsStrace failing
       fault "sync-slow" "every sync of a node takes up to a third of a second longer" Nemesis.needsStrace slow
       fault "disk-nearly-full" "a node has less room than its low-water mark" Nemesis.needsOwnDisks (fill (32L * megabyte))
-      fault "disk-full" "a node has no room at all; it must stop rather than go on without its log" Nemesis.needsOwnDisks (fill 0L)
+      fault "disk-full" "a node has no room at all: it refuses writes, or stops and says why" Nemesis.needsOwnDisks (fill 0L)
       fault
           "damaged-log"
           "a bit of a node's log is flipped while it is down; it must refuse to start, and say why"

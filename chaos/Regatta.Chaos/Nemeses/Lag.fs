@@ -46,7 +46,11 @@ let private leaveBehind (stage: Stage) =
                         for link in links do
                             do! stage.Fleet.Links.Mend link
 
-                        return if isBehind then "it needs a whole state" else "the history was long enough"
+                        return
+                            if isBehind then
+                                Inflicted "it needs a whole state"
+                            else
+                                NotInflicted "after 40 s a node of the leader site still had the history, or did not answer"
                     } }
     }
 

@@ -38,28 +38,34 @@ let find (stage: Stage) site =
             |> Option.filter (fun place -> place.Node >= 0)
     }
 
+/// The leader, or any node when none is known: then what is done to it is not what was meant.
+let pick (stage: Stage) site =
+    task {
+        match! find stage site with
+        | Some place -> return place, Inflicted ""
+        | None -> return Nemesis.one stage.Draw (stage.Fleet.Shape.Of site), NotInflicted "nobody knew who leads; done to any node"
+    }
+
 let private move (stage: Stage) =
     task {
         let site = Nemesis.anySite stage
-        let places = stage.Fleet.Shape.Of site
-        let! leader = find stage site
-        let from = leader |> Option.defaultValue places.Head
-        let into = Nemesis.one stage.Draw places
+        let! from, _ = pick stage site
+        let into = stage.Fleet.Shape.Of site |> List.except [ from ] |> Nemesis.one stage.Draw
 
-        let! note =
+        let! came =
             task {
                 try
                     let request = MoveLeaderRequest(Table = ByteString.CopyFromUtf8 stage.Table, NodeId = uint64 (into.Node + 1))
                     let! _ = Site.SiteClient(stage.Doors.Channel from).MoveLeaderAsync(request, deadline = soon ()).ResponseAsync
-                    return "moved"
+                    return Inflicted "moved"
                 with :? RpcException as e ->
-                    return $"not moved: {e.StatusCode}"
+                    return NotInflicted $"not moved: {e.StatusCode}"
             }
 
         return
             { Target = $"from {Place.name from} to {Place.name into}"
               Lasts = TimeSpan.Zero
-              Heal = fun () -> Task.FromResult note }
+              Heal = Nemesis.over came }
     }
 
 let all =

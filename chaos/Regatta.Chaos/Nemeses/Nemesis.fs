@@ -22,8 +22,8 @@ type Affliction =
     {
         Target: string
         Lasts: TimeSpan
-        /// Undoes it, as far as that is not for the nodes themselves; what came of it, in a few words or none.
-        Heal: unit -> Task<string>
+        /// Undoes it, as far as that is not for the nodes themselves.
+        Heal: unit -> Task<Came>
     }
 
 /// Faults of one lane come one after the other, those of different lanes at the same time.
@@ -62,12 +62,16 @@ module Nemesis =
     /// So many of them, in a random order.
     let some (draw: Random) count (among: 'a list) = among |> List.sortBy (fun _ -> draw.Next()) |> List.truncate count
 
-    let healed (work: unit -> Task<unit>) : unit -> Task<string> =
+    let over (came: Came) () = Task.FromResult came
+
+    let healedAs (came: Came) (work: unit -> Task<unit>) : unit -> Task<Came> =
         fun () ->
             task {
                 do! work ()
-                return ""
+                return came
             }
+
+    let healed (work: unit -> Task<unit>) = healedAs (Inflicted "") work
 
     let inOrder (works: (unit -> Task<unit>) list) : unit -> Task<unit> =
         fun () ->

@@ -4,7 +4,6 @@ module Regatta.Chaos.Partitions
 open System.Threading.Tasks
 open Regatta.Toxiproxy
 
-
 /// Nothing that `from` says gets to `into`.
 let private silence (stage: Stage) (from: Place) (into: Place) =
     task {
@@ -33,7 +32,7 @@ let private apart (ones: Place list) (others: Place list) =
           for other in others do
               yield! both one other ]
 
-let private partition name what obstacle (inflict: Stage -> Task<string * (unit -> Task<unit>) list>) =
+let private partitionOf name what obstacle (inflict: Stage -> Task<string * Came * (unit -> Task<unit>) list>) =
     { Name = name
       What = what
       Lane = Network
@@ -41,13 +40,20 @@ let private partition name what obstacle (inflict: Stage -> Task<string * (unit 
       Inflict =
         fun stage ->
             task {
-                let! target, cures = inflict stage
+                let! target, came, cures = inflict stage
 
                 return
                     { Target = target
                       Lasts = Nemesis.between stage.Draw 2.0 8.0
-                      Heal = Nemesis.healed (Nemesis.inOrder cures) }
+                      Heal = Nemesis.healedAs came (Nemesis.inOrder cures) }
             } }
+
+let private partition name what obstacle (inflict: Stage -> Task<string * (unit -> Task<unit>) list>) =
+    partitionOf name what obstacle (fun stage ->
+        task {
+            let! target, cures = inflict stage
+            return target, Inflicted "", cures
+        })
 
 let private placesOf (stage: Stage) = stage.Fleet.Shape.Of(Nemesis.anySite stage)
 let private named places = places |> List.map Place.name |> String.concat ", "
@@ -60,15 +66,16 @@ let private halves (stage: Stage) =
         return $"{named fewer} apart from the others", cures
     }
 
-/// Each reaches only its neighbours in a circle: of three nodes, one way round only.
+/// Each is heard by the one before it only.
 let private ring (stage: Stage) =
     task {
         let places = placesOf stage
         let cures = ResizeArray()
 
         for at in 0 .. places.Length - 1 do
-            let! more = silence stage places[at] places[(at + 1) % places.Length]
-            cures.AddRange more
+            for further in 1 .. places.Length - 2 do
+                let! more = silence stage places[at] places[(at + further) % places.Length]
+                cures.AddRange more
 
         return named places, List.ofSeq cures
     }
@@ -97,33 +104,26 @@ let private bridge (stage: Stage) =
         | [] -> return "", []
     }
 
-let private leader (stage: Stage) site =
-    task {
-        let! found = Leaders.find stage site
-        let places = stage.Fleet.Shape.Of site
-        return found |> Option.defaultValue (Nemesis.one stage.Draw places)
-    }
-
 let private isolate (stage: Stage) =
     task {
         let site = Nemesis.anySite stage
-        let! leader = leader stage site
+        let! leader, came = Leaders.pick stage site
         let! cures = cut stage (apart [ leader ] (List.except [ leader ] (stage.Fleet.Shape.Of site)))
-        return $"{Place.name leader}, which leads, apart from the others", cures
+        return $"{Place.name leader} apart from the others", came, cures
     }
 
 /// The leader hears the others, and they do not hear it.
 let private mute (stage: Stage) =
     task {
         let site = Nemesis.anySite stage
-        let! leader = leader stage site
+        let! leader, came = Leaders.pick stage site
         let cures = ResizeArray()
 
         for other in List.except [ leader ] (stage.Fleet.Shape.Of site) do
             let! more = silence stage leader other
             cures.AddRange more
 
-        return $"nobody hears {Place.name leader}, which leads", List.ofSeq cures
+        return $"nobody hears {Place.name leader}", came, List.ofSeq cures
     }
 
 let private scattered (stage: Stage) =
@@ -174,8 +174,8 @@ let all =
       partition "partition-ring" "words of the nodes of a site get only one way round" Nemesis.needsThree ring
       partition "partition-one-way" "a node speaks to the others and hears none of them" Nemesis.needsThree oneWay
       partition "partition-bridge" "two parts of a site that only one node reaches" Nemesis.needsThree bridge
-      partition "isolate-leader" "the table's leader apart from its followers" Nemesis.needsThree isolate
-      partition "mute-leader" "the table's leader hears its followers, and they do not hear it" Nemesis.needsThree mute
+      partitionOf "isolate-leader" "the table's leader apart from its followers" Nemesis.needsThree isolate
+      partitionOf "mute-leader" "the table's leader hears its followers, and they do not hear it" Nemesis.needsThree mute
       partition "partition-all" "no node of a site reaches another one" Nemesis.needsThree scattered
       partition "isolate-site" "a follower site apart from the leader site" Nemesis.needsFollowers site
       partition "isolate-follower-node" "one node of a follower site apart from the leader site" Nemesis.needsFollowers puller

@@ -11,7 +11,8 @@ let private fault name what obstacle inflict = { Name = name; What = what; Lane 
 let private cut (hosts: Host list) =
     task {
         for host in hosts do
-            host.MayEnd()
+            // Whatever it says: it is killed at once.
+            host.MayEnd ""
 
             match host.Storage with
             | Own disk -> disk.CutPower()
@@ -56,7 +57,7 @@ let private wipe (stage: Stage) =
         return
             { Target = host.Name
               Lasts = TimeSpan.Zero
-              Heal = fun () -> Task.FromResult(if isReady then "it came back by itself" else "it did not come back") }
+              Heal = Nemesis.over (Inflicted(if isReady then "it came back by itself" else "it did not come back")) }
     }
 
 let private wipeSite (stage: Stage) =
@@ -79,7 +80,7 @@ let private wipeSite (stage: Stage) =
         return
             { Target = $"the {Place.siteName site} site"
               Lasts = TimeSpan.Zero
-              Heal = fun () -> Task.FromResult(if Array.forall id ready then "it was founded anew" else "it was not founded anew") }
+              Heal = Nemesis.over (Inflicted(if Array.forall id ready then "it was founded anew" else "it was not founded anew")) }
     }
 
 let all =

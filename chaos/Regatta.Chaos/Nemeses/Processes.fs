@@ -18,20 +18,20 @@ let private startAll (hosts: Host list) () =
             host.Start()
     }
 
-let private kill (least: float) (most: float) (choose: Stage -> Task<Host list>) (stage: Stage) =
+let private kill (least: float) (most: float) (choose: Stage -> Task<Host list * Came>) (stage: Stage) =
     task {
-        let! hosts = choose stage
+        let! hosts, came = choose stage
         do! together hosts _.Kill()
 
         return
             { Target = Nemesis.names hosts
               Lasts = Nemesis.between stage.Draw least most
-              Heal = Nemesis.healed (startAll hosts) }
+              Heal = Nemesis.healedAs came (startAll hosts) }
     }
 
-let private pause (choose: Stage -> Task<Host list>) (stage: Stage) =
+let private pause (choose: Stage -> Task<Host list * Came>) (stage: Stage) =
     task {
-        let! hosts = choose stage
+        let! hosts, came = choose stage
 
         for host in hosts do
             host.Pause()
@@ -45,19 +45,17 @@ let private pause (choose: Stage -> Task<Host list>) (stage: Stage) =
         return
             { Target = Nemesis.names hosts
               Lasts = if stage.Draw.Next 3 = 0 then Nemesis.between stage.Draw 4.0 8.0 else Nemesis.between stage.Draw 0.1 3.0
-              Heal = Nemesis.healed goOn }
+              Heal = Nemesis.healedAs came goOn }
     }
 
-let private oneOf (stage: Stage) = Task.FromResult [ Nemesis.anyHost stage ]
-let private ofSite count (stage: Stage) = Task.FromResult(Nemesis.some stage.Draw count (stage.Fleet.Site(Nemesis.anySite stage)))
+let private chosen (hosts: Host list) = Task.FromResult(hosts, Inflicted "")
+let private oneOf (stage: Stage) = chosen [ Nemesis.anyHost stage ]
+let private ofSite count (stage: Stage) = chosen (Nemesis.some stage.Draw count (stage.Fleet.Site(Nemesis.anySite stage)))
 
 let private leaderOf site (stage: Stage) =
     task {
-        let site = site stage
-
-        match! Leaders.find stage site with
-        | Some place -> return [ stage.Fleet.Host place ]
-        | None -> return [ Nemesis.one stage.Draw (stage.Fleet.Site site) ]
+        let! place, came = Leaders.pick stage (site stage)
+        return [ stage.Fleet.Host place ], came
     }
 
 let private terminate (stage: Stage) =
@@ -83,7 +81,7 @@ let private rolling (stage: Stage) =
         return
             { Target = Nemesis.names hosts
               Lasts = TimeSpan.Zero
-              Heal = fun () -> Task.FromResult "each was ready again before the next one ended" }
+              Heal = Nemesis.over (Inflicted "each was ready again before the next one ended") }
     }
 
 let private killInTheStart (stage: Stage) =
@@ -125,7 +123,7 @@ let all =
           "kill-everything"
           "kill -9 of all nodes of all sites at once"
           Nemesis.always
-          (kill 0.0 2.0 (fun stage -> Task.FromResult stage.Fleet.Hosts))
+          (kill 0.0 2.0 (fun stage -> chosen stage.Fleet.Hosts))
       fault "kill-in-the-start" "kill -9 of a node that is starting, three times" Nemesis.always killInTheStart
       fault "pause-leader" "SIGSTOP of the table's leader in the leader site" Nemesis.always (pause (leaderOf leaderSite))
       fault

@@ -21,7 +21,7 @@ let private lives (stage: Stage) =
         let kv = KV.KVClient channel
         let bytes (text: string) = ByteString.CopyFromUtf8 text
         let zero = ByteString.CopyFrom 0uy
-        let mutable note = "created, deleted, created anew"
+        let mutable came = Inflicted "created, deleted, created anew"
 
         try
             let! _ = tables.CreateAsync(CreateTableRequest(Name = name), deadline = soon ()).ResponseAsync
@@ -51,14 +51,14 @@ let private lives (stage: Stage) =
 
             if stage.Draw.Next 2 = 0 then
                 let! _ = tables.DeleteAsync(DeleteTableRequest(Name = name), deadline = soon ()).ResponseAsync
-                note <- note + ", deleted"
+                came <- Inflicted "created, deleted, created anew, deleted"
         with :? RpcException as e ->
-            note <- $"left as it was when a call failed: {e.StatusCode}"
+            came <- NotInflicted $"left as it was when a call failed: {e.StatusCode}"
 
         return
             { Target = $"{name}, at {Place.name place}"
               Lasts = TimeSpan.Zero
-              Heal = fun () -> Task.FromResult note }
+              Heal = Nemesis.over came }
     }
 
 let all =

@@ -2,13 +2,9 @@
 module Regatta.Chaos.Sites
 
 open System
-open System.Collections.Concurrent
 open System.Threading.Tasks
 open Regatta.Protocol.V1
 open Regatta.Spec
-
-/// The tokens that sessions of a table show each other.
-let private board = ConcurrentDictionary<struct (string * int), string>()
 
 let sessions =
     { Name = "session"
@@ -28,17 +24,17 @@ let sessions =
                     if client.Draw.Next 20 < 7 then
                         let put = Command.Put { Key = key number; Value = Client.value client ""; PrevKv = false }
                         let! _ = Client.call client manner (Request.Write put)
-                        board[struct (client.Caller.Table, number)] <- tokens.Own
+                        client.Board[number] <- (tokens.Own, tokens.Seen)
                     else
                         let of' = client.Draw.Next 6
 
                         // Whoever is told of something by another one reads it, or something later.
-                        match board.TryGetValue(struct (client.Caller.Table, of')) with
-                        | true, token when of' <> number && client.Draw.Next 2 = 0 -> tokens.Others <- [ token ]
+                        match client.Board.TryGetValue of' with
+                        | true, shown when of' <> number && client.Draw.Next 2 = 0 -> tokens.Other <- Some shown
                         | _ -> ()
 
                         let! _ = Client.call client manner (Client.readLocally (KeyRange.single (key of')))
-                        tokens.Others <- []
+                        tokens.Other <- None
                 }
                 :> Task) }
 

@@ -1,6 +1,7 @@
 namespace Regatta.Chaos
 
 open System
+open System.Collections.Concurrent
 open System.Threading
 open System.Threading.Tasks
 open Regatta.Spec
@@ -8,12 +9,16 @@ open Regatta.Spec
 /// What a workload's clients work with. `Place` is the node that a client talks to; it goes on with another one when a call has failed.
 [<NoComparison; NoEquality>]
 type Client =
-    { Caller: Caller
-      Draw: Random
-      Shape: Shape
-      Stop: CancellationToken
-      mutable Place: Place
-      mutable Made: int }
+    {
+        Caller: Caller
+        Draw: Random
+        Shape: Shape
+        Stop: CancellationToken
+        /// Where sessions show each other their tokens, each with a revision that is behind it.
+        Board: ConcurrentDictionary<int, string * Revision>
+        mutable Place: Place
+        mutable Made: int
+    }
 
 /// Something that clients do all the time. Each client is given its number among them, from 0 on.
 [<NoComparison; NoEquality>]

@@ -66,7 +66,9 @@ internal sealed class Catalogue(ITableGroup group, TimeProvider time)
             catch (ObjectDisposedException)
             {
                 // Waits for what takes its place; nothing does when the node stops.
-                if ((await Group.ReadBarrierAsync(cancellationToken)).Failure is GroupFailure.Stopped or GroupFailure.Cancelled)
+                GroupFailure failure = (await Group.ReadBarrierAsync(cancellationToken)).Failure;
+                cancellationToken.ThrowIfCancellationRequested();
+                if (failure == GroupFailure.Stopped)
                     throw;
             }
         }

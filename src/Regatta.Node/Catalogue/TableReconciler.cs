@@ -66,16 +66,16 @@ internal sealed partial class TableReconciler(
             return;
         ConcurrentBag<ServedTable> started = [];
         await using TableStarts starts = new(catalogue, state, missing, cancellationToken);
-        ParallelOptions options = new() { MaxDegreeOfParallelism = StartedAtOnce, CancellationToken = cancellationToken };
-        await Parallel.ForEachAsync(missing, options, async (table, _) =>
+        ParallelOptions options = new() { MaxDegreeOfParallelism = StartedAtOnce, CancellationToken = starts.Token };
+        await Parallel.ForEachAsync(missing, options, async (table, token) =>
         {
-            CancellationToken given = starts.Token(table);
+            using CancellationTokenSource any = CancellationTokenSource.CreateLinkedTokenSource(token, starts.Deleted(table));
             try
             {
-                if (await StartAsync(table, given) is { } running)
+                if (await StartAsync(table, any.Token) is { } running)
                     started.Add(running);
             }
-            catch (OperationCanceledException) when (given.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+            catch (OperationCanceledException) when (starts.Deleted(table).IsCancellationRequested && !token.IsCancellationRequested)
             {
                 // The next pass sees that it is deleted, and removes what is here of it.
                 LogGivenUp(table.Name, table.GroupId);

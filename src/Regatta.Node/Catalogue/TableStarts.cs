@@ -4,13 +4,13 @@ namespace Regatta.Node;
 
 /// <summary>
 /// The tables that a pass starts. A start may wait for other nodes for as long as they are away, when this node's disk was lost; of a table that is deleted meanwhile
-/// there is nothing to wait for: its start is cancelled as soon as this node's catalogue says so.
+/// there is nothing to wait for: that is known here as soon as this node's catalogue says so.
 /// </summary>
 internal sealed class TableStarts : IAsyncDisposable
 {
     private readonly Catalogue _catalogue;
     private readonly CancellationTokenSource _over;
-    private readonly Dictionary<long, CancellationTokenSource> _starts;
+    private readonly ImmutableDictionary<long, CancellationTokenSource> _deleted;
     private readonly Task _watching;
 
     /// <param name="catalogue">Read until the starts are over.</param>
@@ -21,12 +21,15 @@ internal sealed class TableStarts : IAsyncDisposable
     {
         _catalogue = catalogue;
         _over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        _starts = missing.ToDictionary(static table => table.GroupId, _ => CancellationTokenSource.CreateLinkedTokenSource(cancellationToken));
+        _deleted = missing.ToImmutableDictionary(static table => table.GroupId, static _ => new CancellationTokenSource());
         _watching = WatchAsync(state.Revision);
     }
 
-    /// <summary>For the start of one of the tables.</summary>
-    public CancellationToken Token(CatalogueTable table) => _starts[table.GroupId].Token;
+    /// <summary>Cancelled when all starts are to end, also because the catalogue cannot be read any more.</summary>
+    public CancellationToken Token => _over.Token;
+
+    /// <summary>Cancelled when the table is deleted.</summary>
+    public CancellationToken Deleted(CatalogueTable table) => _deleted[table.GroupId].Token;
 
     /// <summary>To be called when all starts are over. Throws what kept the catalogue from being read meanwhile.</summary>
     public async ValueTask DisposeAsync()
@@ -36,14 +39,14 @@ internal sealed class TableStarts : IAsyncDisposable
         {
             await _watching;
         }
-        catch (OperationCanceledException) when (_over.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
             // The starts are over.
         }
         finally
         {
-            foreach (CancellationTokenSource start in _starts.Values)
-                start.Dispose();
+            foreach (CancellationTokenSource source in _deleted.Values)
+                source.Dispose();
             _over.Dispose();
         }
     }
@@ -57,20 +60,15 @@ internal sealed class TableStarts : IAsyncDisposable
                 await _catalogue.Group.WaitForRevisionAsync(seen + 1, _over.Token);
                 CatalogueState state = await _catalogue.ReadAsync(_over.Token);
                 seen = state.Revision;
-                await CancelAsync(_starts.Keys.Except(state.Tables.Select(static table => table.GroupId)));
+                foreach (long group in _deleted.Keys.Except(state.Tables.Select(static table => table.GroupId)))
+                    await _deleted[group].CancelAsync();
             }
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
             // Nobody would notice a deletion any more.
-            await CancelAsync(_starts.Keys);
+            await _over.CancelAsync();
             throw;
         }
-    }
-
-    private async Task CancelAsync(IEnumerable<long> groups)
-    {
-        foreach (long group in groups)
-            await _starts[group].CancelAsync();
     }
 }

@@ -113,6 +113,9 @@ internal sealed partial class TableGroup
             {
                 BarrierOutcome outcome = await _leader.ReadIndexAsync(Leads, deadline.Token).ConfigureAwait(false)
                     ?? await _leaderBarrier.WaitAsync(deadline.Token).ConfigureAwait(false);
+                // Not the caller's time was over, but the one that all who wait here share.
+                if (outcome.Failure == GroupFailure.Cancelled)
+                    deadline.Token.ThrowIfCancellationRequested();
                 // The leadership was lost on the way: another node has it, or will have it.
                 if (outcome.Failure != GroupFailure.NoLeader || _fault is not null)
                     return outcome;
