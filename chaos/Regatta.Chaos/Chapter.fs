@@ -119,12 +119,21 @@ module Chapter =
                 do! Task.Delay(TimeSpan.FromMilliseconds 50.0, TimeProvider.System)
         }
 
-    let private catchUp (plan: Plan) (historian: Historian) (revision: Revision) =
+    let private catchUp (plan: Plan) (direct: Agreement.Direct) (historian: Historian) (revision: Revision) =
         task {
             do! within plan (fun () -> historian.Reached >= revision)
 
             if historian.Reached < revision then
-                plan.Journal.Finds $"the leader site's changelogs told of revisions up to {historian.Reached} only, of {revision}"
+                let what = $"the leader site's changelogs told of revisions up to {historian.Reached} only, of {revision}"
+                let! all = plan.Fleet.Shape.Of 0 |> List.map direct.Status |> Task.WhenAll
+
+                let isKept = all |> Seq.choose id |> Seq.exists (fun status -> int64 status.OldestRevision <= historian.Reached + 1L)
+
+                // Whoever reads too late cannot blame the nodes.
+                if isKept then
+                    plan.Journal.Finds what
+                else
+                    plan.Journal.Fails $"{what}: the next ones were not read before they were gone"
         }
 
     /// Until all have the last revision that has events.
@@ -201,7 +210,7 @@ module Chapter =
                     match agreed with
                     | Some revision ->
                         do! Agreement.hold plan.Fleet direct journal revision
-                        do! catchUp plan historian revision
+                        do! catchUp plan direct historian revision
 
                         if historian.Reached >= revision then
                             let calls = plan.Recorder.Take() |> List.sortBy _.Observation.Began

@@ -238,7 +238,7 @@ module Run =
             let recorder = Recorder clock
             let lags = List<Lag>()
 
-            let fleetOptions = { Shape = options.Shape; Planted = options.Planted; ChangelogRevisions = 600 }
+            let fleetOptions = { Shape = options.Shape; Planted = options.Planted; ChangelogRevisions = 1200 }
 
             use! fleet = Fleet.Open(fleetOptions, defaultArg options.Toxiproxy server.Url, journal)
             use doors = new Doors(fleet)

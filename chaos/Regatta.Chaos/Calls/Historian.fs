@@ -50,7 +50,16 @@ type Historian(fleet: Fleet, table: string, journal: Journal) =
 
     let listen (place: Place) =
         task {
-            use channel = GrpcChannel.ForAddress $"http://127.0.0.1:{fleet.Ports(place).Replication}"
+            // A node that is back makes revisions at once, and forgets the first of them soon.
+            use channel =
+                GrpcChannel.ForAddress(
+                    $"http://127.0.0.1:{fleet.Ports(place).Replication}",
+                    GrpcChannelOptions(
+                        InitialReconnectBackoff = TimeSpan.FromMilliseconds 50.0,
+                        MaxReconnectBackoff = TimeSpan.FromMilliseconds 250.0
+                    )
+                )
+
             let mutable next = 1L
 
             while not stop.IsCancellationRequested do
