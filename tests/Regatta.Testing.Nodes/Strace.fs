@@ -36,7 +36,7 @@ type FaultySyncs private (tracer: Process, log: string, attached: TaskCompletion
         let info =
             ProcessStartInfo(
                 "strace",
-                [ "-f"; "-ttt"; "-o"; log; "-e"; "trace=fsync,fdatasync"; "-e"; injection fault; "-p"; string pid ],
+                [ "-f"; "-ttt"; "-y"; "-o"; log; "-e"; "trace=fsync,fdatasync"; "-e"; injection fault; "-p"; string pid ],
                 RedirectStandardError = true
             )
 
@@ -63,13 +63,16 @@ type FaultySyncs private (tracer: Process, log: string, attached: TaskCompletion
     /// Ends with the traced process.
     member _.Ended = tracer.WaitForExitAsync()
 
-    /// When each faulty sync was called.
-    member _.Faults =
+    /// When each faulty sync of a file or directory was called whose path has this in it.
+    member _.FaultsOf(part: string) =
         File.ReadLines log
-        |> Seq.filter (fun line -> line.Contains("(INJECTED)", StringComparison.Ordinal))
+        |> Seq.filter (fun line -> line.Contains("(INJECTED)", StringComparison.Ordinal) && line.Contains(part, StringComparison.Ordinal))
         |> Seq.map (fun line -> line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1])
         |> Seq.map (fun seconds -> DateTimeOffset.UnixEpoch.AddSeconds(Double.Parse(seconds, CultureInfo.InvariantCulture)))
         |> List.ofSeq
+
+    /// When each faulty sync was called.
+    member syncs.Faults = syncs.FaultsOf ""
 
     interface IDisposable with
         member _.Dispose() =
