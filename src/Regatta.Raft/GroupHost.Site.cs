@@ -117,6 +117,7 @@ public sealed partial class GroupHost : ISiteGroups
         catch (Exception e)
         {
             // What was fetched is kept, and the leader goes on asking.
+            StopIfUnsynced(e);
             LogNotCaughtUp(e, need.GroupId, need.LeaderNodeId);
         }
         finally
@@ -166,6 +167,13 @@ public sealed partial class GroupHost : ISiteGroups
         }
 
         throw new InvalidOperationException($"Group {need.GroupId}: no other node gives a state up to index {need.LeastIndex}.", cause);
+    }
+
+    /// <summary>Another try would find files that look whole, and sync them without an error.</summary>
+    private void StopIfUnsynced(Exception cause)
+    {
+        if (cause is SyncFailedException)
+            _setting.FailStop.Trigger(cause.Message);
     }
 
     /// <summary>DotNext leaves a group dead when its background work has failed; what is on disk is whole.</summary>

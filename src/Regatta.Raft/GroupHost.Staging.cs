@@ -31,6 +31,11 @@ public sealed partial class GroupHost
         {
             throw Gone(groupId);
         }
+        catch (SyncFailedException e)
+        {
+            StopIfUnsynced(e);
+            throw;
+        }
     }
 
     public async ValueTask<ReadOnlyMemory<byte>> ServeFilesAsync(Guid asker, long groupId, byte call, ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
@@ -97,6 +102,7 @@ public sealed partial class GroupHost
         catch (Exception e)
         {
             // The other node asks again, and what was fetched is kept.
+            StopIfUnsynced(e);
             LogNotStaged(e, groupId, peer.NodeId);
         }
         finally

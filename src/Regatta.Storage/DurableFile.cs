@@ -5,7 +5,7 @@ namespace Regatta.Storage;
 
 /// <summary>
 /// Writing files so that they survive a power loss. .NET's own flush calls swallow fsync errors (docs/TRACK_RECORD.md); these check
-/// them and throw an <see cref="IOException"/>. After a failed sync the kernel may already have dropped the dirty pages: a second try
+/// them and throw a <see cref="SyncFailedException"/>. After a failed sync the kernel may already have dropped the dirty pages: a second try
 /// could succeed without the data, so nobody retries; whoever relied on the file stops. All members are thread-safe.
 /// </summary>
 public static class DurableFile
@@ -97,7 +97,7 @@ public static class DurableFile
         // A signal may interrupt the call before it did anything; that is no failed sync.
         while (LibC.Sync(descriptor) != 0)
             if (Marshal.GetLastPInvokeError() != LibC.Interrupted)
-                throw LibC.Error("fsync", path, Unknown);
+                throw new SyncFailedException(LibC.Error("fsync", path, Unknown).Message);
     }
 
     internal static string Parent(string fullPath) =>

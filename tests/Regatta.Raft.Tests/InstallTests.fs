@@ -8,10 +8,12 @@ open System.Threading.Tasks
 open Expecto
 open Regatta.Core
 open Regatta.Raft
+open Regatta.Storage
 open Regatta.Testing
 open Regatta.Raft.Tests.Fixtures
 open Regatta.Raft.Tests.GroupCalls
 open Regatta.Raft.Tests.HostedSite
+open Regatta.Raft.Tests.NodeGroups
 open Regatta.Raft.Tests.FarSite
 
 let private table = 7L
@@ -227,6 +229,23 @@ let private staging =
 
                       for id in [ leader; others[0] ] do
                           Expect.equal (generationsOf (site.Node(id).Directory) table) [ nameOf install ] $"node {id}"
+                  })
+
+          taskCase "and the node stops when a file of it cannot be synced: the next try would find it whole, and be told that it is synced"
+          <| fun () ->
+              apart (fun site far leader ->
+                  task {
+                      far.Before <-
+                          fun called _ ->
+                              // As from the disk, in the middle of the fetch.
+                              if called = PeerMethod.SnapshotRead then raise (SyncFailedException "fsync of 000001.sst failed")
+                              Task.CompletedTask
+
+                      let host = site.Node(leader).Host
+                      let! cause = refusal (fun () -> stage host table far CancellationToken.None)
+                      Expect.isTrue (cause :? SyncFailedException) $"{cause.GetType().Name}: {cause.Message}"
+                      let! failure = soonResult host.Failure
+                      Expect.stringContains failure "000001.sst" "why the node stops"
                   })
 
           taskCase "not while two are cut off, and when one of them is back"

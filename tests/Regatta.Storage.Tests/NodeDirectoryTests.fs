@@ -136,7 +136,7 @@ let private files =
 
           test "a sync that fails is an error" (fun scratch ->
               Expect.stringContains
-                  (Failing.message<IOException, _>(fun () -> DurableFile.Sync(-1, "the file")))
+                  (Failing.message<SyncFailedException, _>(fun () -> DurableFile.Sync(-1, "the file")))
                   "fsync of the file failed"
                   "bad descriptor"
               // A pipe can be opened and written to, but not synced.
@@ -144,7 +144,7 @@ let private files =
               use made = Process.Start("mkfifo", pipe)
               made.WaitForExit()
               use handle = File.OpenHandle(pipe, FileMode.Open, FileAccess.ReadWrite)
-              Expect.stringContains (Failing.message<IOException, _>(fun () -> DurableFile.Sync(handle, pipe))) "errno 22" "a pipe")
+              Expect.stringContains (Failing.message<SyncFailedException, _>(fun () -> DurableFile.Sync(handle, pipe))) "errno 22" "a pipe")
 
           test "a node of a site keeps its store from the first start on, and joins its site once" (fun scratch ->
               let path = scratch.Path "node"
