@@ -39,7 +39,7 @@ module internal Head =
             "facts"
             [ fact "Length" (Show.span record.Length)
               fact "Operations" (Show.count record.Operations)
-              fact "Faults" $"{record.Faults.Length}, of {kinds.Length} kinds"
+              fact "Faults" $"{List.sumBy _.Times kinds}, of {kinds.Length} kinds"
               fact "Checks passed" $"{passed.Length} of {record.Checks.Length}"
               fact "Sites" $"{record.Sites.Length}, with {nodes} nodes"
               fact "Started" (record.Started.ToString "yyyy-MM-dd HH:mm:ss zzz") ]
