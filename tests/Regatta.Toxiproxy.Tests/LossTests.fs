@@ -62,6 +62,9 @@ let private timeout =
               task {
                   let! _ = line.AddAsync(Downstream, Toxic.Timeout 0L)
                   use! ends = line.ConnectAsync()
+                  // The proxy may still be between the server, which it has reached, and the toxics, which it looks at then.
+                  do! Wire.send ends.Client [| 7uy |]
+                  let! _ = Wire.exactly ends.Server 1
                   do! Subject.ok (line.Client.ResetAsync(Deadline.token ()))
                   do! endsWith Wire.Closed ends.Client "the client"
               }) ]
