@@ -29,7 +29,7 @@ type Checked =
         Calls: int
         Revisions: int64
         Events: int
-        /// Events that no watcher had to get.
+        /// Events that watchers did not have to get: see Checks.missed.
         Missed: int
         Bounds: int
         Findings: Finding list

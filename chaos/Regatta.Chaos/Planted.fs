@@ -37,7 +37,7 @@ module Planted =
     let isPossible =
         Build.regatta.Contains($"{Path.DirectorySeparatorChar}Debug{Path.DirectorySeparatorChar}", StringComparison.Ordinal)
 
-    /// A short run with all faults, and without a bug if it has none: a suite that fails always finds all.
+    /// A short run with a bug; or without one: a suite that always fails would find them all.
     let options (bug: string option) nemeses seed output say stop =
         { Shape = { Sites = 2; NodesPerSite = 3 }
           Length = TimeSpan.FromSeconds 50.0
