@@ -209,6 +209,7 @@ module Chapter =
                 task {
                     match agreed with
                     | Some revision ->
+                        do! Agreement.answers plan.Doors journal
                         do! Agreement.hold plan.Fleet direct journal revision
                         do! catchUp plan direct historian revision
 

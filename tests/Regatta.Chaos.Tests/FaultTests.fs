@@ -1,6 +1,7 @@
 /// The catalogue of faults, in which order they come, and links that are cut.
 module Regatta.Chaos.Tests.FaultTests
 
+open System
 open System.IO
 open System.Net
 open System.Net.Sockets
@@ -52,6 +53,54 @@ let private decks =
               let listed = File.ReadAllText(Path.Combine(Build.repository, "docs", "planted-bugs.md"))
               Expect.stringContains listed $"| `{name}` |" "docs/planted-bugs.md") ]
 
+/// In a node's place a shell that says something and ends; what is found, of how often it ended.
+let private ends saying (prepare: Host -> unit) times =
+    task {
+        let journal = Journal(RunClock(), ignore)
+        let start () = { Prefix = [ "sh"; "-c"; $"echo '{saying}'; exit 1" ]; Arguments = []; Rest = 0 }
+        use host = new Host({ Site = 0; Node = 0 }, Shared(new Scratch()), start, 0, journal)
+        let mutable ended = 0
+
+        for time in 1..times do
+            host.Start()
+
+            if time = 1 then prepare host
+
+            let! did = host.Ends(TimeSpan.FromSeconds 60.0)
+
+            if did then ended <- ended + 1
+
+        Expect.equal ended times "it ended"
+        return journal.Findings
+    }
+
+let private endings =
+    let finds name saying prepare times (expected: string list) =
+        testCaseAsync
+            name
+            (async {
+                let! found = Async.AwaitTask(ends saying prepare times)
+                Expect.equal found.Length expected.Length "findings"
+
+                for finding, part in List.zip found expected do
+                    Expect.stringContains finding part "why"
+            })
+
+    [ finds "a node that ends by itself is a finding" "No space left" ignore 1 [ "nothing had been done to it that ends nodes" ]
+      finds "it is none when a fault may end it and it says so" "No space left" (fun host -> host.MayEnd "No space left") 1 []
+      finds
+          "it is one when it says something else"
+          "a crash"
+          (fun host -> host.MayEnd "No space left")
+          1
+          [ "did not say \"No space left\"" ]
+      finds
+          "it is one when it ends again after its next start"
+          "No space left"
+          (fun host -> host.MayEnd "No space left")
+          2
+          [ "nothing had been done to it that ends nodes" ] ]
+
 /// Whether somebody gets through.
 let private reaches (port: int) =
     task {
@@ -89,4 +138,4 @@ let private links =
                   |> Async.AwaitTask
           }) ]
 
-let tests = testList "faults" (catalogue @ decks @ links)
+let tests = testList "faults" (catalogue @ decks @ endings @ links)

@@ -1,5 +1,6 @@
 module ClientStreamTests
 
+open System
 open System.Collections.Generic
 open System.Threading.Tasks
 open Expecto
@@ -84,7 +85,8 @@ let private streams =
                   fill site [ "a"; "b"; "c" ]
                   let never = TaskCompletionSource()
                   site.State.Fault <- fun name key -> if name = "Page" && key = Bytes.ofText "c" then never.Task else Task.CompletedTask
-                  use client = connect impatient [ site.Endpoint ]
+                  // The first page, with the connection for it, must come in that time, too.
+                  use client = connect (TimeSpan.FromSeconds 5.0) [ site.Endpoint ]
                   let! found, error = collect (client.Kv.IterateAsync(everything, none))
                   never.SetResult()
                   Expect.equal found [ "a"; "b" ] "what came"

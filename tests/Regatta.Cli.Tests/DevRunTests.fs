@@ -54,7 +54,7 @@ let private three =
                         expectOutput [ $"revision {number + 1}" ] put
 
                     let! stopped = first.Stop()
-                    Expect.equal stopped (ExitCode.Ok, "") "a clean stop"
+                    expectCleanStop stopped
                     let! again = run ()
 
                     for endpoint in endpoints again do
@@ -98,6 +98,8 @@ let private twoSites =
                     let! _ = Run.regatta [ "kv"; "put"; "--endpoints"; leader; "count"; "last" ]
                     let! got = Run.regatta [ "kv"; "get"; "--endpoints"; follower; "--consistency"; "global"; "count" ]
                     expectOutput [ "last" ] got
+                    let! here = Run.regatta [ "kv"; "get"; "--endpoints"; follower; "--min-revision"; "6"; "count" ]
+                    expectOutput [ "last" ] here
                     File.WriteAllText(session[1], "nonsense")
                     let! wrong = Run.regatta ([ "kv"; "get"; "--endpoints"; leader; "count" ] @ session)
                     Expect.equal wrong.Code ExitCode.Usage "no session"
@@ -119,7 +121,7 @@ let private twoSites =
                     Expect.equal leads.Code ExitCode.Failed "a leader site follows nobody"
                     Expect.stringContains leads.Errors "give --endpoints of a follower site" "what to do"
                     let! stopped = running.Stop()
-                    Expect.equal stopped (ExitCode.Ok, "") "a clean stop"
+                    expectCleanStop stopped
                 }))
 
 let tests = testList "dev" [ development; three; twoSites ]

@@ -379,3 +379,17 @@ type Nobody() =
         member _.Dispose() = socket.Dispose()
 
 let refuseWith code detail : Task = Task.FromException(RpcException(Status(code, detail)))
+
+/// Of a key like k12.
+let numberOf key = int (Bytes.toText key).[1..]
+
+/// Interrupts when the key of this number arrives, and answers none behind it before.
+let interruptAt number (interrupt: CancellationTokenSource) : Fault =
+    let came = TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)
+
+    fun _ key ->
+        if numberOf key = number then
+            interrupt.Cancel()
+            came.TrySetResult() |> ignore
+
+        if numberOf key > number then came.Task else Task.CompletedTask

@@ -188,7 +188,6 @@ let private site =
                 Expect.isTrue (Regex.IsMatch(newest.Output, "^1\t1\t[0-9a-f]{32}\t[0-9a-f]{32}\n$")) newest.Output
                 let! future = Run.at site [ "table"; "hash"; "--revision"; "2"; "--timeout"; "200ms" ]
                 Expect.equal future.Code ExitCode.Unreachable "a revision that does not come in time"
-                Expect.stringContains future.Errors "this node has revision 1 of the table, 2 was asked for" "why"
                 let! stranger = Run.at site [ "cluster"; "move-leader"; "--to"; "2" ]
                 Expect.equal stranger.Code ExitCode.Failed "no such node"
                 Expect.equal stranger.Errors "regatta: node_id 2 is no node of this site, which has 1\n" "why"

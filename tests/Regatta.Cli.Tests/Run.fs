@@ -33,6 +33,8 @@ let plain =
 
 let surroundingsWith (input: Stream) (setup: Setup) (output: Stream) (errors: TextWriter) =
     let environment = Dictionary<string, string>()
+    // Nothing here is about the usual one, in which a busy machine may not be done.
+    environment["REGATTA_TIMEOUT"] <- "60s"
 
     for name, value in setup.Environment do
         environment[name] <- value

@@ -120,7 +120,7 @@ let private prepare data ports =
             let! calls = running.Finished
             let! round = Rounds.verify $"the end of session {session}" node client workload before.State calls
             state <- round.State
-            let! code = node.Terminate(TimeSpan.FromSeconds 10.0)
+            let! code = node.Terminate(TimeSpan.FromSeconds 120.0)
             Expect.equal code 0 "the exit code of a clean stop"
 
         return state

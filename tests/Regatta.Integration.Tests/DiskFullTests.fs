@@ -65,7 +65,7 @@ let private lowWater =
                     let! resumed = writeUntil node client "taking writes again" Result.isOk
                     Expect.isOk resumed "a write with room again"
 
-                let! code = node.Terminate(TimeSpan.FromSeconds 10.0)
+                let! code = node.Terminate(TimeSpan.FromSeconds 120.0)
                 Expect.equal code 0 "the exit code of a clean stop"
 
                 Report.fact

@@ -215,10 +215,10 @@ let private handsOver =
             let! puller = site.Leader()
             let other = (Site.Except puller).Head
             let! revision = client.Put("before", "it")
-            do! site.Clients[other].Await revision
+            use reader = new Client(site.Port other, Launch.table)
+            do! reader.Await revision
             links[puller].Close()
             let! revision = client.Put("behind", "it")
-            use reader = new Client(site.Port other, Launch.table)
             do! reader.Await revision
             let! successor = site.Leader()
             Expect.notEqual successor puller "another node pulls"

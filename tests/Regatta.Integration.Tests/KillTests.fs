@@ -43,7 +43,7 @@ let private survives name size kills =
                 operations <- []
 
                 if kill > kills then
-                    let! code = node.Terminate(TimeSpan.FromSeconds 10.0)
+                    let! code = node.Terminate(TimeSpan.FromSeconds 120.0)
                     Expect.equal code 0 "the exit code of a clean stop"
                 else
                     let running = workload.Start(client, state, draw.Next(1, 1500))

@@ -146,7 +146,7 @@ let private roundTrip =
                 let restored = scratch.Sub "restored.jsonl"
                 regatta ports [ "kv"; "dump"; restored; "-t"; packages ] |> ignore
                 sameBytes archive.Lines restored "dump after kill -9"
-                let! code = again.Terminate(TimeSpan.FromSeconds 10.0)
+                let! code = again.Terminate(TimeSpan.FromSeconds 120.0)
                 Expect.equal code 0 "the exit code of a clean stop"
                 let bytes = FileInfo(archive.Lines).Length
 

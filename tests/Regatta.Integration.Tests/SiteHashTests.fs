@@ -25,6 +25,13 @@ let private underWrites =
             use scratch = new Scratch()
             use site = new Site((fun index -> scratch.Sub $"node-{index + 1}"), [])
             do! site.StartAll()
+            // Patient ones: a node hashes for one caller at a time.
+            let clients = [| for index in Site.All -> new Client(site.Port index, Launch.table) |]
+
+            use _ =
+                { new IDisposable with
+                    member _.Dispose() = clients |> Array.iter (fun client -> (client :> IDisposable).Dispose()) }
+
             use stop = new CancellationTokenSource()
 
             let writers =
@@ -33,7 +40,7 @@ let private underWrites =
                            let mutable written = 0
 
                            while not stop.IsCancellationRequested do
-                               let! _ = site.Clients[writer % 3].Put($"w{writer}/{written % 50}", $"{written}")
+                               let! _ = clients[writer % 3].Put($"w{writer}/{written % 50}", $"{written}")
                                written <- written + 1
 
                            return written
@@ -45,7 +52,7 @@ let private underWrites =
             for _ in 1..rounds do
                 let! before, _ = site.Clients[0].Get("nobody's", true)
                 // Several of each node at once: there is always one that comes between two nodes' steps.
-                let! replies = Task.WhenAll [| for call in 0..11 -> site.Clients[call % 3].Hashes() |]
+                let! replies = Task.WhenAll [| for call in 0..11 -> clients[call % 3].Hashes() |]
 
                 for reply in replies do
                     expectSame site 3 reply
@@ -57,7 +64,7 @@ let private underWrites =
             let! leader = site.Leader()
             let lost = (leader + 1) % 3
             do! site.Kill [ lost ]
-            let! reply = site.Clients[leader].Hashes()
+            let! reply = clients[leader].Hashes()
             expectSame site 2 reply
             let down = reply.Nodes |> Seq.find (fun node -> node.NodeId = uint64 (lost + 1))
             Expect.stringContains down.Error $"node {lost + 1}" "why there is no third answer"

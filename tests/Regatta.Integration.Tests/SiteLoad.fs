@@ -25,7 +25,7 @@ type SiteLoad(site: Site, size: WorkloadSize, readers: int) =
         | None -> failwith "nothing is under way"
 
     /// The revision of the last thing that was acknowledged must not be waited for in vain: this bounds a test, the figure is reported.
-    let limit = TimeSpan.FromSeconds 30.0
+    let limit = TimeSpan.FromSeconds 120.0
 
     member _.State = state
 

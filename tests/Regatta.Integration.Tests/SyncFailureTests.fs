@@ -122,7 +122,7 @@ let private whileStarting =
                     use! node = Rounds.ready start
                     use client = Rounds.client ports
                     let! _ = client.Put("after", string nth)
-                    let! code = node.Terminate(TimeSpan.FromSeconds 10.0)
+                    let! code = node.Terminate(TimeSpan.FromSeconds 120.0)
                     Expect.equal code 0 "the exit code of a clean stop"
 
                 Report.fact

@@ -13,10 +13,12 @@ open Regatta.Storage
 open Regatta.Testing
 
 module Followers =
-    let start (directory: string) (leader: string) (settings: (string * string) list) =
+    let startLogging loggers (directory: string) (leader: string) (settings: (string * string) list) =
         let settings = [ "replication.leader-address", leader ] @ settings
 
-        Nodes.startAs NodeRole.Follower ignore directory settings
+        Nodes.startAs NodeRole.Follower loggers ignore directory settings
+
+    let start directory leader settings = startLogging (new RecordingLoggers()) directory leader settings
 
     /// A node's data directory, while the node does not run.
     let copy (source: string) (destination: string) =

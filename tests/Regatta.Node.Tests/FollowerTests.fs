@@ -89,19 +89,22 @@ let private pulling =
               use home = new Scratch()
               use away = new Scratch()
               use relay = new Relay()
-              let starting = start away.Path relay.Address []
+              let loggers = new RecordingLoggers()
+              let starting = startLogging loggers away.Path relay.Address []
               use! leader = Nodes.start home.Path [ "tables.names", "t" ]
-              Expect.isFalse starting.IsCompleted "waits"
+
+              do!
+                  until (fun () ->
+                      let said (entry: Logged) = entry.Message.Contains "The first start of a follower site waits for the leader site"
+
+                      task { return if loggers.Entries |> Seq.exists said then Some() else None })
+
+              Expect.isFalse starting.IsCompleted "waits, and said why"
               let! revision = leader.Put("t", "k", "v")
               relay.LeadTo(portOf leader)
               use! follower = starting
               let! value = read follower "t" "k" revision
               Expect.equal value (Some "v") "followed"
-
-              Expect.exists
-                  follower.Loggers.Entries
-                  (fun entry -> entry.Message.Contains "The first start of a follower site waits for the leader site")
-                  "said why"
           })
 
       Nodes.test "goes on at the next revision after its link was cut at any byte, again and again" (fun () ->
@@ -240,11 +243,9 @@ let private writing =
               task {
                   let! revision = leader.Put("t", "k", "v")
                   let! _ = read follower "t" "k" revision
-                  // The follower's own group stands still, so nothing arrives.
+                  // The follower's own group stands still, so nothing arrives. The node's own deadline: a client's might pass before it has heard the node.
                   follower.Host.Set("t", Hangs)
-                  let request = PutRequest(Table = t, Key = Bytes.text "k", Value = Bytes.text "w")
-                  let call = follower.Clients.Kv.PutAsync(request, deadline = Nullable(DateTime.UtcNow.AddSeconds 1.0))
-                  let! status = Status.ofCall call.ResponseAsync
+                  let! status = Status.ofCall (put follower "k" "w")
                   Expect.equal status.StatusCode StatusCode.DeadlineExceeded "the deadline"
                   Expect.stringContains status.Detail "done at the leader site, at revision 2" "what became of it"
                   let! there = leader.Get("t", "k")

@@ -96,13 +96,18 @@ let private tables (node: RunningNode) =
         return [ for table in reply.Tables -> table.Name ]
     }
 
+/// Has more time than what is hostile.
+let private keep (node: RunningNode) =
+    let request = PutRequest(Table = Bytes.text "t", Key = Bytes.text "kept", Value = Bytes.text "value")
+    node.Clients.Kv.PutAsync(request, deadline = Nullable(DateTime.UtcNow + Nodes.patience)).ResponseAsync
+
 let tests =
     testList
         "hostile input"
         [ testCase "whatever bytes a client sends, it gets a sentence, and the node goes on" (fun () ->
               Nodes.using [ "tables.names", "t"; "api.default-deadline", "1s" ] (fun node ->
                   task {
-                      let! _ = node.Put("t", "kept", "value")
+                      let! _ = keep node
 
                       do!
                           Task.Run(fun () ->
@@ -119,7 +124,7 @@ let tests =
                       Expect.isEmpty (node.Loggers.AtLeast LogLevel.Error) "none of it is the node's fault"
                       let! names = tables node
                       Expect.contains names "t" "the table is still there"
-                      let! _ = node.Put("t", "kept", "value")
+                      let! _ = keep node
                       ()
                   })
               |> fun run -> run.GetAwaiter().GetResult()) ]

@@ -22,6 +22,9 @@ let private startFails (directory: string) (settings: (string * string) list) =
             return e.Message
     }
 
+/// In /metrics, when one put has come.
+let private putsStarted = "grpc_server_started_total{grpc_service=\"regatta.v1.KV\",grpc_method=\"Put\"} 1"
+
 let tests =
     testList
         "a node"
@@ -141,6 +144,12 @@ let tests =
                   use! node = Nodes.start scratch.Path [ "tables.names", "t"; "api.default-deadline", "1h" ]
                   node.Host.Set("t", Hangs)
                   let call = Status.ofCall (node.Put("t", "k", "v"))
+                  let mutable come = false
+
+                  while not come do
+                      let! _, metrics = node.Rest "/metrics"
+                      come <- metrics.Contains putsStarted
+
                   use cut = new CancellationTokenSource()
                   let stop = node.Node.StopAsync cut.Token
                   Expect.isFalse stop.IsCompleted "it waits for the call"
@@ -261,7 +270,7 @@ let tests =
                       let group = (node.Host :> IGroupHost).OnDisk |> Seq.max
                       Expect.contains lines $"regatta_table_revision{{table=\"t\",shard_id=\"{group}\"}} 1" "a gauge of a table"
                       Expect.contains lines "regatta_ready 1" "a gauge of the node"
-                      Expect.contains lines "grpc_server_started_total{grpc_service=\"regatta.v1.KV\",grpc_method=\"Put\"} 1" "started"
+                      Expect.contains lines putsStarted "started"
                       let handled = "grpc_server_handled_total{grpc_service=\"regatta.v1.KV\",grpc_method="
                       Expect.contains lines (handled + "\"Put\",grpc_code=\"OK\"} 1") "handled"
                       Expect.contains lines (handled + "\"Range\",grpc_code=\"NotFound\"} 1") "failed"

@@ -163,9 +163,8 @@ module Nodes =
 
     let options directory settings = optionsAs NodeRole.Leader directory settings
 
-    let startAs role (prepare: FaultyHost -> unit) (directory: string) (settings: (string * string) list) =
+    let startAs role loggers (prepare: FaultyHost -> unit) (directory: string) (settings: (string * string) list) =
         task {
-            let loggers = new RecordingLoggers()
             let mutable host = None
 
             let opening =
@@ -184,7 +183,7 @@ module Nodes =
             return new RunningNode(node, host.Value, loggers)
         }
 
-    let startWith prepare directory settings = startAs NodeRole.Leader prepare directory settings
+    let startWith prepare directory settings = startAs NodeRole.Leader (new RecordingLoggers()) prepare directory settings
     let start (directory: string) (settings: (string * string) list) = startWith ignore directory settings
 
     /// A node of its own for one test.

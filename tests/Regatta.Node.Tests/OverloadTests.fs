@@ -39,8 +39,8 @@ let tests =
                       use call =
                           node.Clients.Kv.IterateRange(RangeRequest(Table = Bytes.text "t", Key = Bytes.zero, RangeEnd = Bytes.zero))
 
-                      let! _ = call.ResponseStream.MoveNext CancellationToken.None
-                      // Nothing more is taken until the node has given up.
+                      let! _ = call.ResponseHeadersAsync
+                      // Nothing is taken until the node has given up.
                       do! node.Node.Iterations.IdleAsync CancellationToken.None
 
                       let! status =

@@ -58,6 +58,10 @@ let private together =
 
                   let calling = (hashing hash noHash node).TableHash(TableHashRequest(Table = t), direct ())
 
+                  // A put that comes before would be the newest.
+                  while asked.IsEmpty && not calling.IsCompleted do
+                      do! Task.Yield()
+
                   while not calling.IsCompleted do
                       let! _ = node.Put("t", "a", "1")
                       ()

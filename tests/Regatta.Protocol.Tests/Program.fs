@@ -13,5 +13,6 @@ let main argv =
               SessionTokens.tests
               Encodings.tests
               DamagedEncodings.tests
-              EncodingsOverGrpc.tests ])
+              EncodingsOverGrpc.tests
+              Channels.tests ])
         argv

@@ -187,12 +187,13 @@ let private together =
 
                   let wanted = Regatta.Testing.Scale.pick 20 500
                   let mutable tries = 0
+                  let mutable ahead = 507L
 
                   while between.Count < wanted && tries < 10 * wanted do
                       tries <- tries + 1
                       let newest = site.Nodes |> List.map (fun node -> (node.Group 7L).Reader.Revision) |> List.max
-                      // As a rule far enough ahead for all nodes to be asked before it comes; and not a multiple of the writers, who come and go together at times.
-                      let asked = newest + 507L
+                      // Far enough ahead for all nodes to be asked before it comes; and no multiple of the writers, who come and go together at times.
+                      let asked = newest + ahead
                       let! seen = Task.WhenAll [| for node in site.Nodes -> seenAt (node.Group 7L) asked |]
 
                       match Array.choose id seen with
@@ -200,7 +201,7 @@ let private together =
                           Expect.isGreaterThanOrEqual first.Revision asked "not before"
                           Expect.allEqual all first "one moment"
                           between.Add(first.Revision - asked)
-                      | _ -> ()
+                      | _ -> ahead <- 2L * ahead + 7L
 
                   stop.Cancel()
                   let! _ = soonResult writing

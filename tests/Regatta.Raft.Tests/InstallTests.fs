@@ -78,15 +78,22 @@ let private installing =
                       use ending = new CancellationTokenSource()
                       let mutable reads = 0
 
+                      let read id =
+                          while not ending.IsCancellationRequested do
+                              let seen = recordsOf (site.Group(id, table).Reader)
+                              Interlocked.Increment &reads |> ignore
+
+                              if seen <> former && seen <> later then failtest $"node {id}: {fst seen} is neither one state nor the other"
+
+                      // On threads of their own: the nodes need the pool's.
                       let reading =
                           [ for id in site.Ids ->
-                                Task.Run(fun () ->
-                                    while not ending.IsCancellationRequested do
-                                        let seen = recordsOf (site.Group(id, table).Reader)
-                                        Interlocked.Increment &reads |> ignore
-
-                                        if seen <> former && seen <> later then
-                                            failtest $"node {id}: {fst seen} is neither one state nor the other") ]
+                                Task.Factory.StartNew(
+                                    (fun () -> read id),
+                                    CancellationToken.None,
+                                    TaskCreationOptions.LongRunning,
+                                    TaskScheduler.Default
+                                ) ]
 
                       do! untilSo (fun () -> Volatile.Read &reads > 10)
                       let! install = stage (site.Node(leader).Host) table far CancellationToken.None

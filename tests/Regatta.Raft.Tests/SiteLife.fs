@@ -16,11 +16,11 @@ open Regatta.Raft.Tests.GroupLife
 open Regatta.Raft.Tests.Wires
 open Regatta.Raft.Tests.TraceLines
 
-/// Elections as in production, only faster: nobody waits for a disk of its own here.
+/// Nobody waits for a disk of its own here; yet all nodes share this process, and one that is not run for a moment must not lose its leadership.
 let quickWith (patience: TimeSpan) =
     GroupOptions(
-        ElectionTimeout = TimeSpan.FromMilliseconds 300.,
-        MaxElectionTimeout = TimeSpan.FromMilliseconds 600.,
+        ElectionTimeout = TimeSpan.FromSeconds 1.5,
+        MaxElectionTimeout = TimeSpan.FromSeconds 3.,
         HeartbeatInterval = TimeSpan.FromMilliseconds 60.,
         VoteTimeout = TimeSpan.FromMilliseconds 300.,
         AppendTimeout = TimeSpan.FromSeconds 2.,

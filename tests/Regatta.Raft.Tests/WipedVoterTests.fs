@@ -168,11 +168,10 @@ let private twoOfThree =
 
             do! soon ((site.Node lost[0] :> IAsyncDisposable).DisposeAsync().AsTask())
             do! site.Crash lost[1]
+            do! ended coming[0]
             Expect.isTrue coming[0].IsCanceled "one can be stopped meanwhile"
-
-            let cause = coming[1].Exception |> Option.ofObj |> Option.map _.GetBaseException().Message |> Option.defaultValue "none"
-
-            Expect.equal cause "a test crashes the node" "the other one says that its disk has failed meanwhile"
+            let! cause = failure coming[1]
+            Expect.equal cause.Message "a test crashes the node" "the other one says that its disk has failed meanwhile"
         })
 
 let tests = testSequenced (testList "A wiped voter" [ recovers; votes; asksAll; twoOfFive; twoOfThree ])

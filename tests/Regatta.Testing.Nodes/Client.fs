@@ -2,10 +2,10 @@ namespace Regatta.Testing.Nodes
 
 open System
 open System.Collections.Generic
-open System.Net.Http
+open System.Collections.Immutable
 open Google.Protobuf
 open Grpc.Core
-open Grpc.Net.Client
+open Regatta.Protocol.Channels
 open Regatta.Protocol.V1
 open Regatta.Protocol.V1Ext
 open Regatta.Protocol.Mvcc
@@ -19,23 +19,27 @@ type TableState = { Revision: int64; Keys: Map<string, Stored> }
 module TableState =
     let empty = { Revision = 0L; Keys = Map.empty }
 
-/// The plain generated client, one connection, with the few calls that the tests make. Keys and values are text. A write that outlives
-/// `patience` is an unknown outcome.
-type Client(port: int, table: string, patience: TimeSpan) =
-    let channel =
-        GrpcChannel.ForAddress(
-            $"http://127.0.0.1:{port}",
-            GrpcChannelOptions(
-                HttpHandler = new SocketsHttpHandler(UseProxy = false),
-                DisposeHttpClient = true,
-                // Nodes come back within seconds, and a test must not wait minutes until its client tries again.
-                InitialReconnectBackoff = TimeSpan.FromMilliseconds 50.0,
-                MaxReconnectBackoff = TimeSpan.FromMilliseconds 250.0,
-                MaxReceiveMessageSize = 8 * 1024 * 1024
+module Channels =
+    /// Connections to a node at a port of this machine, made as our own clients make theirs: those that a gRPC channel makes itself can hang for ever
+    /// (docs/TRACK_RECORD.md).
+    let to' (port: int) =
+        new ChannelSet(
+            ImmutableArray.Create(Uri $"http://127.0.0.1:{port}"),
+            ChannelSettings(
+                ConnectTimeout = TimeSpan.FromSeconds 2.0,
+                PingDelay = TimeSpan.FromSeconds 30.0,
+                PingTimeout = TimeSpan.FromSeconds 10.0,
+                MaxReceiveBytes = Nullable(),
+                Clock = TimeProvider.System
             )
         )
 
-    let kv = KV.KVClient channel
+/// The plain generated client, with the few calls that the tests make. Keys and values are text. A write that outlives
+/// `patience` is an unknown outcome.
+type Client(port: int, table: string, patience: TimeSpan) =
+    let channels = Channels.to' port
+    let invoker = channels.Current.Invoker
+    let kv = KV.KVClient invoker
     let name = ByteString.CopyFromUtf8 table
     let bytes (text: string) = ByteString.CopyFromUtf8 text
     let zero = ByteString.CopyFrom 0uy
@@ -53,8 +57,8 @@ type Client(port: int, table: string, patience: TimeSpan) =
     new(port, table) = new Client(port, table, TimeSpan.FromSeconds 60.0)
 
     member _.Kv = kv
-    member _.Tables = Tables.TablesClient channel
-    member _.Cluster = Cluster.ClusterClient channel
+    member _.Tables = Tables.TablesClient invoker
+    member _.Cluster = Cluster.ClusterClient invoker
 
     /// The revision of the write.
     member _.Put(key: string, value: string) =
@@ -111,11 +115,11 @@ type Client(port: int, table: string, patience: TimeSpan) =
         }
 
     /// What all nodes of the site hold, at the newest revision.
-    member _.Hashes() = Site.SiteClient(channel).TableHashAsync(TableHashRequest(Table = name), options ()).ResponseAsync
+    member _.Hashes() = Site.SiteClient(invoker).TableHashAsync(TableHashRequest(Table = name), options ()).ResponseAsync
 
     /// The same of a revision.
     member _.HashesAt(revision: int64) =
-        Site.SiteClient(channel).TableHashAsync(TableHashRequest(Table = name, Revision = uint64 revision), options ()).ResponseAsync
+        Site.SiteClient(invoker).TableHashAsync(TableHashRequest(Table = name, Revision = uint64 revision), options ()).ResponseAsync
 
     /// Until the node has the table at that revision.
     member _.Await(revision: int64) =
@@ -133,15 +137,15 @@ type Client(port: int, table: string, patience: TimeSpan) =
 
     /// Hands the leadership of the table over to a node, by its id.
     member _.MoveLeader(id: int) =
-        Site.SiteClient(channel).MoveLeaderAsync(MoveLeaderRequest(Table = name, NodeId = uint64 id), options ()).ResponseAsync
+        Site.SiteClient(invoker).MoveLeaderAsync(MoveLeaderRequest(Table = name, NodeId = uint64 id), options ()).ResponseAsync
 
     /// At a follower site.
-    member _.Adopt() = Site.SiteClient(channel).AdoptAsync(AdoptRequest(Table = name), options ()).ResponseAsync
+    member _.Adopt() = Site.SiteClient(invoker).AdoptAsync(AdoptRequest(Table = name), options ()).ResponseAsync
 
     /// How the table follows, whichever node pulls for it.
     member _.Following() =
         task {
-            let! reply = Site.SiteClient(channel).FollowingAsync(FollowingRequest(), options ())
+            let! reply = Site.SiteClient(invoker).FollowingAsync(FollowingRequest(), options ())
             return reply.Tables |> Seq.find (fun row -> row.Name = table) |> _.Following
         }
 
@@ -149,4 +153,4 @@ type Client(port: int, table: string, patience: TimeSpan) =
     member client.Status() = client.Cluster.StatusAsync(StatusRequest(), options ()).ResponseAsync
 
     interface IDisposable with
-        member _.Dispose() = channel.Dispose()
+        member _.Dispose() = channels.Dispose()

@@ -79,7 +79,14 @@ type NodeProcess private (running: Process, rest: int, tail: Tail) =
         }
 
     member _.Id = running.Id
-    member _.HasExited = running.HasExited
+
+    /// Then Output is complete: the process is gone before the last of what it printed has been read.
+    member _.HasExited =
+        let exited = running.HasExited
+
+        if exited then running.WaitForExit()
+
+        exited
 
     /// What it printed last, for messages and for checks of what it said.
     member _.Output = tail.Text
@@ -124,17 +131,13 @@ type NodeProcess private (running: Process, rest: int, tail: Tail) =
                     match answer with
                     | Some(HttpStatusCode.OK, _) -> Some Ready
                     | Some(_, text) when final text -> Some(NotReady text)
-                    | _ when running.HasExited -> Some Ended
+                    | _ when node.HasExited -> Some Ended
                     | _ -> None
 
                 if Option.isNone settled then
                     if since.Elapsed > patience then node.Fail $"the node was not ready after {patience}; /readyz says %A{answer}"
 
                     do! Task.Delay(TimeSpan.FromMilliseconds 20.0, TimeProvider.System)
-
-            if settled = Some Ended then
-                // Until the pipes are empty as well, so that Output is complete.
-                running.WaitForExit()
 
             return settled.Value
         }

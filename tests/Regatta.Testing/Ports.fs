@@ -6,7 +6,8 @@ open System.Net
 open System.Net.Sockets
 
 /// Four consecutive free ports, as one node of `regatta dev` takes from its base port on. They lie below the range from which the system takes
-/// the ports of outgoing connections, and a lock file keeps other test processes of this machine from choosing the same ones.
+/// the ports of outgoing connections and of those that `regatta dev` probes, and a lock file keeps other test processes of this machine from
+/// choosing the same ones.
 type Ports private (basePort: int, reservation: FileStream) =
     static let count = 4
     static let directory = Path.Combine(Path.GetTempPath(), "regatta-test-ports")
@@ -43,12 +44,12 @@ type Ports private (basePort: int, reservation: FileStream) =
 
     static member Take() =
         Directory.CreateDirectory directory |> ignore
-        let first = 10_000 + Environment.ProcessId % 2000 * 8
-        let candidates = Seq.append [ first..8..31_990 ] [ 10_000..8 .. first - 1 ]
+        let first = 10_000 + Environment.ProcessId % 1000 * 8
+        let candidates = Seq.append [ first..8..20_990 ] [ 10_000..8 .. first - 1 ]
 
         match Seq.tryPick tryTake candidates with
         | Some ports -> ports
-        | None -> failwith "no block of four consecutive free ports between 10,000 and 32,000"
+        | None -> failwith "no block of four consecutive free ports between 10,000 and 21,000"
 
     interface IDisposable with
         member _.Dispose() = reservation.Dispose()

@@ -14,6 +14,7 @@ type Relay() =
     let stop = new CancellationTokenSource()
     let gate = obj ()
     let open' = HashSet<TcpClient>()
+    // Read and changed under the gate: a connection is among the open ones, or its way is closed.
     let mutable target: int option = None
     let mutable cutAfter: (unit -> int) option = None
     let mutable carried = 0L
@@ -48,16 +49,22 @@ type Relay() =
 
     let serve (client: TcpClient) =
         task {
-            match target with
-            | None -> client.Dispose()
-            | Some port ->
-                let onwards = new TcpClient(NoDelay = true)
-                client.NoDelay <- true
+            let onwards = new TcpClient(NoDelay = true)
+            client.NoDelay <- true
 
+            let way =
                 lock gate (fun () ->
-                    open'.Add client |> ignore
-                    open'.Add onwards |> ignore)
+                    if target.IsSome then
+                        open'.Add client |> ignore
+                        open'.Add onwards |> ignore
 
+                    target)
+
+            match way with
+            | None ->
+                client.Dispose()
+                onwards.Dispose()
+            | Some port ->
                 try
                     do! onwards.ConnectAsync(IPAddress.Loopback, port, stop.Token)
                     let allowance = cutAfter |> Option.map (fun draw -> draw ()) |> Option.defaultValue Int32.MaxValue
@@ -89,7 +96,7 @@ type Relay() =
     member _.Address = $"http://127.0.0.1:{(listener.LocalEndpoint :?> IPEndPoint).Port}"
 
     /// Connections that are there stay.
-    member _.LeadTo(port: int option) = target <- port
+    member _.LeadTo(port: int option) = lock gate (fun () -> target <- port)
 
     /// Each connection made from now on is cut when it has carried so many bytes back.
     member _.CutAfter(draw: (unit -> int) option) = cutAfter <- draw
@@ -104,7 +111,7 @@ type Relay() =
 
     /// Nobody gets through until LeadTo.
     member relay.Close() =
-        target <- None
+        relay.LeadTo None
         relay.Break()
 
     interface IAsyncDisposable with

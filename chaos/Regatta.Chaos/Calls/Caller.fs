@@ -2,31 +2,21 @@ namespace Regatta.Chaos
 
 open System
 open System.Collections.Generic
-open System.Net.Http
 open System.Threading
 open System.Threading.Tasks
 open Google.Protobuf
 open Grpc.Core
-open Grpc.Net.Client
 open Regatta.Protocol.V1
 open Regatta.Spec
+open Regatta.Testing.Nodes
 
 /// Connections to all nodes by their clients' links.
 type Doors(fleet: Fleet) =
-    let channel (place: Place) =
-        GrpcChannel.ForAddress(
-            $"http://127.0.0.1:{fleet.Links.Port { From = Clients; To = place }}",
-            GrpcChannelOptions(
-                HttpHandler = new SocketsHttpHandler(UseProxy = false, ConnectTimeout = TimeSpan.FromSeconds 2.0),
-                DisposeHttpClient = true,
-                InitialReconnectBackoff = TimeSpan.FromMilliseconds 50.0,
-                MaxReconnectBackoff = TimeSpan.FromMilliseconds 250.0
-            )
-        )
+    let channels = Map [ for place in fleet.Shape.All -> place, Channels.to' (fleet.Links.Port { From = Clients; To = place }) ]
 
-    let channels = Map [ for place in fleet.Shape.All -> place, channel place ]
+    let invokers = channels |> Map.map (fun _ channel -> channel.Current.Invoker)
     member _.Shape = fleet.Shape
-    member _.Channel place = channels[place]
+    member _.To place = invokers[place]
 
     interface IDisposable with
         member _.Dispose() =
@@ -67,7 +57,7 @@ module Manner =
 type Caller(number: int, doors: Doors, table: string, recorder: Recorder, journal: Journal) =
     static let patience = TimeSpan.FromSeconds 4.0
     let name = ByteString.CopyFromUtf8 table
-    let kvs = Map [ for place in doors.Shape.All -> place, KV.KVClient(doors.Channel place) ]
+    let kvs = Map [ for place in doors.Shape.All -> place, KV.KVClient(doors.To place) ]
 
     let headers (manner: Manner) =
         let all = Metadata()

@@ -6,9 +6,9 @@ open System.Threading
 open System.Threading.Tasks
 open Google.Protobuf
 open Grpc.Core
-open Grpc.Net.Client
 open Regatta.Protocol.Replication
 open Regatta.Spec
+open Regatta.Testing.Nodes
 
 /// Collects what each revision of a table did from the changelogs of all nodes of the leader site, past all links: of each node all that it has. What two nodes tell of one revision must be the same.
 type Historian(fleet: Fleet, table: string, journal: Journal) =
@@ -31,10 +31,10 @@ type Historian(fleet: Fleet, table: string, journal: Journal) =
                     reached <- reached + 1L)
 
     /// From a revision on, for as long as the node talks; up to where it has come, or from where on others have to be asked.
-    let follow (channel: GrpcChannel) place (from: Revision) (toldUpTo: Revision -> unit) =
+    let follow (node: CallInvoker) place (from: Revision) (toldUpTo: Revision -> unit) =
         task {
             let request = ReplicateRequest(Table = ByteString.CopyFromUtf8 table, LeaderIndex = uint64 from, Follow = true)
-            use call = Log.LogClient(channel).Replicate(request, cancellationToken = stop.Token)
+            use call = Log.LogClient(node).Replicate(request, cancellationToken = stop.Token)
 
             while! call.ResponseStream.MoveNext stop.Token do
                 match call.ResponseStream.Current.CommandsResponse with
@@ -50,26 +50,18 @@ type Historian(fleet: Fleet, table: string, journal: Journal) =
 
     let listen (place: Place) =
         task {
-            // A node that is back makes revisions at once, and forgets the first of them soon.
-            use channel =
-                GrpcChannel.ForAddress(
-                    $"http://127.0.0.1:{fleet.Ports(place).Replication}",
-                    GrpcChannelOptions(
-                        InitialReconnectBackoff = TimeSpan.FromMilliseconds 50.0,
-                        MaxReconnectBackoff = TimeSpan.FromMilliseconds 250.0
-                    )
-                )
-
+            use channels = Channels.to' (fleet.Ports(place).Replication)
             let mutable next = 1L
 
             while not stop.IsCancellationRequested do
                 try
-                    do! follow channel place next (fun revision -> next <- max next (revision + 1L))
+                    do! follow channels.Current.Invoker place next (fun revision -> next <- max next (revision + 1L))
                 with
                 | :? RpcException
                 | :? IO.IOException
                 | :? OperationCanceledException -> ()
 
+                // A node that is back makes revisions at once, and forgets the first of them soon.
                 if not stop.IsCancellationRequested then do! Task.Delay(TimeSpan.FromMilliseconds 50.0, TimeProvider.System)
         }
 

@@ -45,7 +45,7 @@ type Watcher(name: string, seed: int, doors: Doors, table: string) =
                 use ending = CancellationTokenSource.CreateLinkedTokenSource stop
                 ending.CancelAfter(TimeSpan.FromMilliseconds(float (draw.Next(50, 4000))))
                 let node = doors.Shape.All[draw.Next doors.Shape.All.Length]
-                use call = KV.KVClient(doors.Channel node).Watch(cancellationToken = ending.Token)
+                use call = KV.KVClient(doors.To node).Watch(cancellationToken = ending.Token)
 
                 try
                     do! call.RequestStream.WriteAsync(WatchRequest(Create = place.Create table))

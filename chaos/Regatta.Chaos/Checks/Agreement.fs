@@ -4,6 +4,7 @@ module Regatta.Chaos.Agreement
 open System
 open System.Threading.Tasks
 open Grpc.Core
+open Regatta.Protocol.V1
 open Regatta.Spec
 open Regatta.Testing
 open Regatta.Testing.Nodes
@@ -63,6 +64,25 @@ type Direct(fleet: Fleet, table: string) =
         member _.Dispose() =
             for client in Seq.append clients.Values quick.Values do
                 (client :> IDisposable).Dispose()
+
+/// Clients are answered by every node, by the links that they have used all the time.
+let answers (doors: Doors) (journal: Journal) =
+    task {
+        let asked (place: Place) =
+            until journal $"an answer of {Place.name place} to its clients" (fun () ->
+                task {
+                    let! _ =
+                        Cluster
+                            .ClusterClient(doors.To place)
+                            .StatusAsync(StatusRequest(), deadline = Nullable(DateTime.UtcNow.AddSeconds 4.0))
+                            .ResponseAsync
+
+                    return Some()
+                })
+
+        let! _ = doors.Shape.All |> List.map asked |> Task.WhenAll
+        ()
+    }
 
 /// The revision at which the leader site came to rest.
 let rest (fleet: Fleet) (direct: Direct) (journal: Journal) =

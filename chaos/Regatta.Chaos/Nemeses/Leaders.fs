@@ -15,7 +15,7 @@ let private soon () = Nullable(DateTime.UtcNow.AddSeconds 1.0)
 let status (stage: Stage) (place: Place) =
     task {
         try
-            let! status = Cluster.ClusterClient(stage.Doors.Channel place).StatusAsync(StatusRequest(), deadline = soon ()).ResponseAsync
+            let! status = Cluster.ClusterClient(stage.Doors.To place).StatusAsync(StatusRequest(), deadline = soon ()).ResponseAsync
 
             match status.Tables.TryGetValue stage.Table with
             | true, table -> return Some table
@@ -56,7 +56,7 @@ let private move (stage: Stage) =
             task {
                 try
                     let request = MoveLeaderRequest(Table = ByteString.CopyFromUtf8 stage.Table, NodeId = uint64 (into.Node + 1))
-                    let! _ = Site.SiteClient(stage.Doors.Channel from).MoveLeaderAsync(request, deadline = soon ()).ResponseAsync
+                    let! _ = Site.SiteClient(stage.Doors.To from).MoveLeaderAsync(request, deadline = soon ()).ResponseAsync
                     return Inflicted "moved"
                 with :? RpcException as e ->
                     return NotInflicted $"not moved: {e.StatusCode}"

@@ -16,9 +16,8 @@ let private lives (stage: Stage) =
     task {
         let name = $"life-{Interlocked.Increment &number}"
         let place = Nemesis.one stage.Draw (stage.Fleet.Shape.Of 0)
-        let channel = stage.Doors.Channel place
-        let tables = Regatta.Protocol.V1.Tables.TablesClient channel
-        let kv = KV.KVClient channel
+        let tables = Regatta.Protocol.V1.Tables.TablesClient(stage.Doors.To place)
+        let kv = KV.KVClient(stage.Doors.To place)
         let bytes (text: string) = ByteString.CopyFromUtf8 text
         let zero = ByteString.CopyFrom 0uy
         let mutable came = Inflicted "created, deleted, created anew"

@@ -18,7 +18,7 @@ internal sealed class DevPorts
     private const int SiteStride = 100;
 
     // Below the ports from which the system takes those of outgoing connections (32768 and up on Linux), which come and go.
-    private const int FirstProbed = 10_000;
+    private const int FirstProbed = 21_000;
     private const int LastProbed = 32_000;
 
     private readonly int _base;
