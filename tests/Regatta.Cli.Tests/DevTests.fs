@@ -58,7 +58,7 @@ let private layout =
 
               let peers = [ for node in nodes -> int (node.RaftAddress.Split(':')[1]) ]
               Expect.equal peers [ peers.Head .. peers.Head + 4 ] "in a row"
-              Expect.isTrue (peers.Head >= 10_000 && List.last peers < 32_768) "below what outgoing connections take"
+              Expect.isTrue (peers.Head >= 21_000 && List.last peers < 32_768) "below what outgoing connections take, above what tests do"
               Expect.equal (options 1 0).Head.RaftAddress "127.0.0.1:0" "one alone has no peers")
 
           testCase "of a follower site have ports of their own, and know where to pull from" (fun () ->

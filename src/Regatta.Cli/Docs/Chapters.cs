@@ -99,7 +99,7 @@ internal static class Chapters
 
         With base port P (8443 unless given): clients P, replication P+1, peers P+2, REST (`/healthz`, `/readyz`, `/metrics`) P+3. The second node
         of the leader site begins at P+10, the third at P+20; follower sites begin at P+100, P+200. With `--base-port 0` the system chooses, except for the
-        ports that others must know beforehand, those of the peers and, with follower sites, of replication: they are looked for between 10000 and 32000 and may, rarely, be
+        ports that others must know beforehand, those of the peers and, with follower sites, of replication: they are looked for between 21000 and 32000 and may, rarely, be
         gone when the node wants them; it says so then.
 
         ## Completion
