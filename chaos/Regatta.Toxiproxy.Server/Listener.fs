@@ -98,12 +98,12 @@ type internal Listener private (socket: Socket, upstream: string, chain: ToxicCh
     member _.StopAsync() =
         task {
             do! stopping.CancelAsync()
+            do! accepting
             socket.Dispose()
 
             for connection in lock gate (fun () -> List.ofSeq connections) do
                 connection.Abort()
 
-            do! accepting
             do! Task.WhenAll(lock gate (fun () -> List.ofSeq serving))
             stopping.Dispose()
         }

@@ -44,9 +44,10 @@ internal sealed class WatchRunner(ChannelSet endpoints, ClientOptions options, M
         {
             await call.RequestStream.WriteAsync(new WatchRequest { Create = _position }, token);
         }
-        catch (RpcException)
+        catch (Exception e) when (e is RpcException or IOException or HttpRequestException or InvalidOperationException)
         {
-            // A call that was refused already may not take it. Why it was, whoever reads is told, and not whoever writes.
+            // A call that was refused already may not take it, nor does a connection that has just ended (whose exceptions gRPC hands on as they
+            // are). Why it was, whoever reads is told, and not whoever writes.
         }
     }
 

@@ -36,6 +36,8 @@ public interface ITableGroup : IAsyncDisposable
     ValueTask<long?> LedAtAsync(CancellationToken cancellationToken);
 
     /// <summary>Completes when <see cref="ITableReader.Revision"/> is at least <paramref name="revision"/>.</summary>
+    /// <exception cref="OperationCanceledException">Cancelled before it was.</exception>
+    /// <exception cref="ObjectDisposedException">The group has stopped.</exception>
     ValueTask WaitForRevisionAsync(long revision, CancellationToken cancellationToken);
 
     /// <summary>

@@ -87,7 +87,8 @@ let private endings =
             })
 
     [ finds "a node that ends by itself is a finding" "No space left" ignore 1 [ "nothing had been done to it that ends nodes" ]
-      finds "it is none when a fault may end it and it says so" "No space left" (fun host -> host.MayEnd "No space left") 1 []
+      finds "it is none when a fault may end it and it says so" "No space left" (fun host -> host.MayEnd "no space left") 1 []
+      finds "nor if it says so in its own words" "probably no space left: 0 bytes are free" (fun host -> host.MayEnd "no space left") 1 []
       finds
           "it is one when it says something else"
           "a crash"

@@ -4,6 +4,8 @@ module WatchTests
 open System
 open System.Collections.Generic
 open System.IO
+open System.Net
+open System.Net.Sockets
 open System.Threading
 open System.Threading.Tasks
 open Expecto
@@ -42,6 +44,41 @@ let private keys (client: RegattaClient) (request: CreateWatch) count =
         return List.ofSeq found, error
     }
 
+/// Speaks HTTP/2 as far as it must: it lets a call begin, takes no byte of its request (the window is empty) and closes the connection.
+type private TakesNothing() =
+    let listener = new TcpListener(IPAddress.Loopback, 0)
+    do listener.Start()
+    let mutable wasAsked = false
+
+    // Type 4, a setting: the window that a call begins with (4) is 0.
+    let settings = [| 0uy; 0uy; 6uy; 4uy; 0uy; 0uy; 0uy; 0uy; 0uy; 0uy; 4uy; 0uy; 0uy; 0uy; 0uy |]
+
+    let rec untilACallBegins (stream: Stream) =
+        task {
+            let head = Array.zeroCreate 9
+            do! stream.ReadExactlyAsync(head.AsMemory())
+            let length = (int head[0] <<< 16) + (int head[1] <<< 8) + int head[2]
+            do! stream.ReadExactlyAsync((Array.zeroCreate length).AsMemory())
+            if head[3] <> 1uy then do! untilACallBegins stream
+        }
+
+    let serving =
+        task {
+            use! client = listener.AcceptSocketAsync()
+            use stream = new NetworkStream(client)
+            do! stream.WriteAsync(ReadOnlyMemory settings)
+            let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+            do! stream.ReadExactlyAsync((Array.zeroCreate preface.Length).AsMemory())
+            do! untilACallBegins stream
+            wasAsked <- true
+        }
+
+    member _.Endpoint = string listener.LocalEndpoint
+    member _.WasAsked = serving.IsCompletedSuccessfully && wasAsked
+
+    interface IDisposable with
+        member _.Dispose() = listener.Stop()
+
 /// Breaks once, before an event.
 let private breaksBefore (key: string) (site: Site) =
     let mutable isBroken = false
@@ -70,6 +107,17 @@ let private client =
                       Expect.equal (found, error) ([ "a"; "b"; "c"; "d"; "e" ], None) "every event once"
                       Expect.contains first.State.Calls "Watch 1 0 0" "as it was asked for"
                       Expect.contains second.State.Calls $"Watch {position}" "where it broke"
+              })
+
+          testCaseTask "goes on at the next node when the connection ends before it could be asked" (fun () ->
+              task {
+                  use! site = start ()
+                  site.State.Changes <- changes
+                  use closing = new TakesNothing()
+                  use client = connect patient [ closing.Endpoint; site.Endpoint ]
+                  let! found, error = keys client everything 5
+                  Expect.equal (found, error) ([ "a"; "b"; "c"; "d"; "e" ], None) "every event once"
+                  Expect.isTrue closing.WasAsked "it had come to the first one"
               })
 
           testCaseTask "goes on at the only node, as often as it breaks" (fun () ->

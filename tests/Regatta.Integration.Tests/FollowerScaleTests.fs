@@ -47,10 +47,10 @@ let private wholeState =
                     return status.Tables[Launch.table].OldestRevision
                 }
 
-            // Trimming is the work of a timer.
+            // Trimming is the work of a timer, which may come while it is written.
             let mutable first = 1UL
 
-            while first = 1UL do
+            while first < uint64 revision - 1UL do
                 let! found = oldest ()
                 first <- found
 

@@ -62,7 +62,7 @@ let private inflict (sites: TwoSites) (draw: Random) fault =
                 ()
         | CutLinks ->
             for link in sites.Links do
-                link.CutAfter(Some(fun () -> draw.Next(1, 30_000)))
+                link.CutAtRandom(draw, 30_000)
                 link.Break()
 
             do! aWhile draw 300

@@ -269,9 +269,14 @@ module Hopping =
                         let! some = call.ResponseStream.MoveNext CancellationToken.None
                         isOpen <- some && isNull call.ResponseStream.Current.End
                         if isOpen then note call.ResponseStream.Current
-                with :? RpcException ->
+                with
+                | :? RpcException
+                | :? IO.IOException
+                | :? Net.Http.HttpRequestException
+                | :? InvalidOperationException ->
                     // It was time to go, or the node went.
                     ()
 
-            return List.ofSeq had, hops
+            // A write whose fate nobody was told may come after the last one.
+            return had |> Seq.filter (fun (revision, _, _) -> revision <= last.Result) |> List.ofSeq, hops
         }

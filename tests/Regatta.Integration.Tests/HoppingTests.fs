@@ -104,7 +104,7 @@ let private inflict (sites: ThreeSites) (draw: Random) fault =
                 ()
         | CutLinks ->
             for link in sites.Two.Links do
-                link.CutAfter(Some(fun () -> draw.Next(1, 30_000)))
+                link.CutAtRandom(draw, 30_000)
                 link.Break()
 
             do! Task.Delay(milliseconds draw 1 500, TimeProvider.System)

@@ -23,7 +23,8 @@ let private underWrites =
     Case.ofTask "while it is written to, all nodes have the same content at one revision; who is down is named" (fun () ->
         task {
             use scratch = new Scratch()
-            use site = new Site((fun index -> scratch.Sub $"node-{index + 1}"), [])
+            // No leader is lost for want of a processor.
+            use site = new Site((fun index -> scratch.Sub $"node-{index + 1}"), [ "--raft.election-timeout"; "5s" ])
             do! site.StartAll()
             // Patient ones: a node hashes for one caller at a time.
             let clients = [| for index in Site.All -> new Client(site.Port index, Launch.table) |]

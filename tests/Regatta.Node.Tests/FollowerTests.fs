@@ -111,7 +111,7 @@ let private pulling =
           using [] (fun leader relay follower ->
               task {
                   let draw = Random Regatta.Testing.Seed.current
-                  relay.CutAfter(Some(fun () -> draw.Next(1, 20_000)))
+                  relay.CutAtRandom(draw, 20_000)
                   relay.Break()
                   let mutable revision = 0UL
 

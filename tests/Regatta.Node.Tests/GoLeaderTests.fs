@@ -45,7 +45,7 @@ let private pulling =
                           | 1 -> Breaks
                           | _ -> Goes
 
-                  relay.CutAfter(Some(fun () -> lock draw (fun () -> draw.Next(1, 5_000))))
+                  relay.CutAtRandom(draw, 5_000)
                   relay.Break()
 
                   for number in 1..200 do

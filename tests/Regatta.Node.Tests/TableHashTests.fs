@@ -52,8 +52,12 @@ let private together =
                               return past id revision
                           | _, 1L -> return! stopped id revision token
                           | _ ->
-                              do! (node.Node.Served.Get t).Group.WaitForRevisionAsync(revision, token)
-                              return NodeHashes(id, revision, content revision, chain 1L, null)
+                              try
+                                  do! (node.Node.Served.Get t).Group.WaitForRevisionAsync(revision, token)
+                                  return NodeHashes(id, revision, content revision, chain 1L, null)
+                              with :? OperationCanceledException ->
+                                  // The puts below were slow; there is another try.
+                                  return NodeHashes.Failed(id, revision, Rejection(StatusCode.Unavailable, "it has not come"))
                       }
 
                   let calling = (hashing hash noHash node).TableHash(TableHashRequest(Table = t), direct ())

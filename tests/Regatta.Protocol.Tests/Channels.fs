@@ -38,8 +38,11 @@ let private closing (body: Uri -> Task<unit>) =
                     ()
             }
 
-        do! body (Uri $"http://127.0.0.1:{(listener.LocalEndpoint :?> IPEndPoint).Port}")
-        do! stop.CancelAsync()
+        try
+            do! body (Uri $"http://127.0.0.1:{(listener.LocalEndpoint :?> IPEndPoint).Port}")
+        finally
+            stop.Cancel()
+
         do! accepting
     }
 
@@ -57,8 +60,11 @@ let private busily (body: unit -> Task<unit>) =
             [ for _ in 1 .. Environment.ProcessorCount ->
                   Task.Factory.StartNew(spin, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default) ]
 
-        do! body ()
-        do! stop.CancelAsync()
+        try
+            do! body ()
+        finally
+            stop.Cancel()
+
         do! Task.WhenAll spinning
     }
 

@@ -48,7 +48,7 @@ let private writers (group: ITableGroup) count (stop: CancellationToken) =
 let private committedAtOnce (life: Life) (group: TableGroup) count =
     task {
         use held = new ManualResetEventSlim()
-        use committed = new SemaphoreSlim(0)
+        let committed = new SemaphoreSlim(0)
         let schedule = nonNull group.Entries.OnCommit
         let first = group.Entries.Commit
         life.State.Written <- fun _ -> held.Wait()

@@ -46,30 +46,39 @@ type TemporaryDirectory() =
     interface IDisposable with
         member _.Dispose() = Directory.Delete(path, true)
 
+/// The gate from one closing to the next: who came to it is known and held by the same one.
+type private Passage(isOpen: bool) =
+    let opened = new ManualResetEventSlim(isOpen)
+    let reached = TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)
+    member _.Reached = reached.Task
+    member _.IsOpen = opened.IsSet
+    member _.Open() = opened.Set()
+
+    member _.Pass() =
+        reached.TrySetResult() |> ignore
+        opened.Wait()
+
 /// Stands between the log's writer and the disk: holds a round, fails one, counts them.
 type WriteGate() =
-    let closed = new ManualResetEventSlim(true)
-    let mutable entered = TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)
+    let mutable passage = Passage true
     let mutable failure: exn option = None
     let mutable rounds = 0
 
     /// Rounds that have reached the disk or were about to.
     member _.Rounds = Volatile.Read &rounds
 
-    /// From here on a round stops before it is written.
-    member _.Close() =
-        entered <- TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)
-        closed.Reset()
+    /// From here on a round that comes stops before it is written; one that has come before is written.
+    member _.Close() = if passage.IsOpen then Volatile.Write(&passage, Passage false)
 
     /// Completes when a round has come to the closed gate.
-    member _.Reached = entered.Task
+    member _.Reached = passage.Reached
 
-    member _.Open() = closed.Set()
+    member _.Open() = passage.Open()
 
     /// The next round, and the one at the closed gate, fails instead of being written.
     member _.Fail(cause: exn) =
         failure <- Some cause
-        closed.Set()
+        passage.Open()
 
     /// Opens the gate at the end of a test: a test that fails must not wait for a writer that it holds.
     member gate.OpenAtEnd() =
@@ -77,8 +86,7 @@ type WriteGate() =
             member _.Dispose() = gate.Open() }
 
     member _.Pass() =
-        entered.TrySetResult() |> ignore
-        closed.Wait()
+        (Volatile.Read &passage).Pass()
         Interlocked.Increment &rounds |> ignore
 
         match failure with

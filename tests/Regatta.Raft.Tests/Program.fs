@@ -42,6 +42,7 @@ let main argv =
               GroupLogTornTests.tests
               ForwardedWriteTests.tests
               AfterwardsTests.tests
+              WriteGateTests.tests
               BallotTests.tests
               RaftMessageTests.tests
               LogTailTests.tests

@@ -58,7 +58,8 @@ let private crashing =
 
                     let mutable stop = false
                     let writers = [| for writer in 1..3 -> write random group life' writer acknowledged (fun () -> Volatile.Read &stop) |]
-                    let target = lock acknowledged (fun () -> acknowledged.Count) + random.Next 60
+                    let choose limit = lock random (fun () -> random.Next limit)
+                    let target = lock acknowledged (fun () -> acknowledged.Count) + choose 60
 
                     while lock acknowledged (fun () -> acknowledged.Count) < target do
                         do! soon (group.MaintainAsync())
@@ -66,7 +67,7 @@ let private crashing =
                     // The crash: a round that is on its way to disk is not synced, and nothing is after it.
                     life.Gate.Close()
 
-                    if random.Next 2 = 0 then do! soon life.Gate.Reached
+                    if choose 2 = 0 then do! soon life.Gate.Reached
 
                     let image = disk.State
                     life.Gate.Fail(IOException "crash")

@@ -33,6 +33,7 @@ let private failing =
                           let waiting = [ for i in 1..10 -> propose group $"c{i}" "3" ]
                           let confirming = barrier group
                           let revision = group.WaitForRevisionAsync(9L, CancellationToken.None).AsTask()
+                          let view = group.OpenViewAsync(9L, CancellationToken.None).AsTask()
                           life.Gate.Fail(IOException "the disk is gone")
                           let! cause = soonResult life.FailStop.Failure
                           Expect.stringContains cause "the disk is gone" "the cause"
@@ -45,8 +46,10 @@ let private failing =
 
                           let! outcome = confirming
                           Expect.equal outcome.Failure GroupFailure.Stopped "no barrier"
-                          do! ended revision
-                          Expect.isTrue revision.IsFaulted "no revision comes any more"
+                          let! end' = failure revision
+                          Expect.isTrue (end' :? ObjectDisposedException) $"no revision comes any more: {end'}"
+                          let! end' = failure view
+                          Expect.isTrue (end' :? ObjectDisposedException) $"and no view: {end'}"
                           let! outcome = propose group "d" "4"
                           Expect.equal outcome.Failure GroupFailure.Stopped "nothing is taken"
                           Expect.equal (get group "b") None "nothing of it is visible"

@@ -139,9 +139,11 @@ type Workload(site: Site, groups: int64 list, evidence: Evidence, seed: int) =
                 do! Task.Delay(random.Next 12)
         }
 
-    /// The table as a node shows it, against what the clients were told. The node has everything applied, and nothing is under way.
+    /// The table as a node shows it, against what the clients were told. The node has everything applied; of what is under way only writes
+    /// of an unknown fate are left.
     member _.Compare(node: int64, group: int64, reader: ITableReader) =
         let expect holds what = if not holds then evidence.Violated $"group {group} on node {node}: {what}"
+        use view = reader.OpenView()
         let seen = Dictionary<int64, string>()
         let mutable possible = 0L
 
@@ -149,23 +151,22 @@ type Workload(site: Site, groups: int64 list, evidence: Evidence, seed: int) =
             let struct (of', key) = pair.Key
 
             if of' = group then
-                let row = reader.Get((bytes key).Span, true)
+                let found, header = view.TryGetHeader (bytes key).Span
 
                 match pair.Value with
                 | Revision revision ->
-                    expect row.Found $"the acknowledged write {key} is lost"
+                    expect found $"the acknowledged write {key} is lost"
 
-                    if row.Found then
-                        expect (row.Header.ModRevision = revision) $"{key} has revision {row.Header.ModRevision}, not {revision}"
-                | Nothing -> expect (not row.Found) $"{key} was refused as if nothing had happened, and it is there"
+                    if found then expect (header.ModRevision = revision) $"{key} has revision {header.ModRevision}, not {revision}"
+                | Nothing -> expect (not found) $"{key} was refused as if nothing had happened, and it is there"
                 | Unknown -> ()
 
                 if pair.Value <> Nothing then possible <- possible + 1L
 
-                if row.Found then expect (seen.TryAdd(row.Header.ModRevision, key)) $"two writes have revision {row.Header.ModRevision}"
+                if found then expect (seen.TryAdd(header.ModRevision, key)) $"two writes have revision {header.ModRevision}"
 
-        expect (reader.Revision <= possible) $"revision {reader.Revision} after {possible} writes at most"
-        expect (int64 seen.Count = reader.Revision) $"{seen.Count} writes up to revision {reader.Revision}"
+        expect (view.Revision <= possible) $"revision {view.Revision} after {possible} writes at most"
+        expect (int64 seen.Count = view.Revision) $"{seen.Count} writes up to revision {view.Revision}"
 
     member _.Counts =
         let count told = writes.Values |> Seq.filter told |> Seq.length

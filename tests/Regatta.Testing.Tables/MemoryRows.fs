@@ -1,6 +1,7 @@
 namespace Regatta.Testing.Tables
 
 open System
+open System.Threading
 open Regatta.Core
 
 /// A stored record. Nobody changes the arrays once they are here.
@@ -10,9 +11,9 @@ type internal Row = { Key: byte array; Header: RecordHeader; Value: byte array }
 /// Counts what has been handed out and not given back: a view or cursor that is not disposed pins resources in a real store.
 type internal Handles() =
     let mutable count = 0
-    member _.Open = count
-    member _.Take() = count <- count + 1
-    member _.Return() = count <- count - 1
+    member _.Open = Volatile.Read &count
+    member _.Take() = Interlocked.Increment &count |> ignore
+    member _.Return() = Interlocked.Decrement &count |> ignore
 
 /// Rows in key order, as an array that is replaced, never changed.
 module internal Rows =

@@ -101,6 +101,11 @@ type Relay() =
     /// Each connection made from now on is cut when it has carried so many bytes back.
     member _.CutAfter(draw: (unit -> int) option) = cutAfter <- draw
 
+    /// Cuts each connection after a number of bytes below the limit. Each has a thread of its own, and so do those who draw elsewhere.
+    member relay.CutAtRandom(draw: Random, limit: int) =
+        let own = Random(draw.Next())
+        relay.CutAfter(Some(fun () -> lock own (fun () -> own.Next(1, limit))))
+
     /// Bytes that came back so far, over all connections.
     member _.Carried = Interlocked.Read &carried
 

@@ -62,6 +62,7 @@ type Watcher(name: string, seed: int, doors: Doors, table: string) =
                 with
                 | :? RpcException
                 | :? IO.IOException
+                | :? Net.Http.HttpRequestException
                 | :? InvalidOperationException
                 | :? OperationCanceledException ->
                     // It was time to go, or the node went.

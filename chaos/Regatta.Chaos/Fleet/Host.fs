@@ -29,7 +29,8 @@ type Host(place: Place, storage: Storage, start: unit -> NodeStart, clock: int, 
 
     let data = Path.Combine(root, "data")
 
-    let isExcused (node: NodeProcess) = excuse |> Option.exists (fun words -> node.Output.Contains(words, StringComparison.Ordinal))
+    let isExcused (node: NodeProcess) =
+        excuse |> Option.exists (fun words -> node.Output.Contains(words, StringComparison.OrdinalIgnoreCase))
 
     let noteReady () =
         if not isKnownReady then

@@ -77,7 +77,8 @@ let private slow (stage: Stage) =
 let private fill (left: int64) (stage: Stage) =
     task {
         let host = Nemesis.anyHost stage
-        host.MayEnd "No space left on device"
+        // In the system's words, or in ours when RocksDB does not say why.
+        host.MayEnd "no space left"
         host.Ballast.FillUpTo left
 
         return

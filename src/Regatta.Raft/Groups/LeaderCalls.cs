@@ -137,7 +137,7 @@ internal sealed class LeaderCalls(long groupId, GroupSetting setting, Func<long>
         {
             await progress.WaitForRevisionAsync(revision, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or IOException)
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
         {
         }
     }

@@ -150,7 +150,7 @@ internal sealed partial class TableGroup : ITableGroup
     {
         _batcher.Close(GroupFailure.Stopped, $"The node is stopping after a failure; nothing happened. {cause}");
         Abandon("the node is stopping after a failure");
-        FailWaiters(new IOException(cause));
+        FailWaiters(new ObjectDisposedException($"group {GroupId}", $"The node is stopping after a failure. {cause}"));
     }
 
     /// <summary>What another node is to be told now if this one leads, see <see cref="Heartbeats"/>.</summary>
