@@ -98,11 +98,14 @@ type internal Listener private (socket: Socket, upstream: string, chain: ToxicCh
     member _.StopAsync() =
         task {
             do! stopping.CancelAsync()
-            do! accepting
-            socket.Dispose()
 
-            for connection in lock gate (fun () -> List.ofSeq connections) do
-                connection.Abort()
+            try
+                do! accepting
+            finally
+                socket.Dispose()
+
+                for connection in lock gate (fun () -> List.ofSeq connections) do
+                    connection.Abort()
 
             do! Task.WhenAll(lock gate (fun () -> List.ofSeq serving))
             stopping.Dispose()

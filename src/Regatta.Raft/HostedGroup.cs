@@ -99,11 +99,11 @@ internal sealed class HostedGroup(TableGroup group) : ITableGroup
             }
             catch (ObjectDisposedException) when (_swap is not null || seen != _current)
             {
-                // Another one comes or is there: it is asked next.
+                // Another one comes or is there: it is asked next. If it does not come, the one that has stopped says so.
             }
 
             if (_swap is { } swap)
-                await swap.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+                await swap.Task.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

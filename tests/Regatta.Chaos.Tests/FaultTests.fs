@@ -96,6 +96,12 @@ let private endings =
           1
           [ "did not say \"No space left\"" ]
       finds
+          "it is one when it says that it has made a mistake, though a fault may end it"
+          "Put failed in a way that it must not: please report this. No space left"
+          (fun host -> host.MayEnd "No space left")
+          1
+          [ "leader-1 says that it has made a mistake: Put failed" ]
+      finds
           "it is one when it ends again after its next start"
           "No space left"
           (fun host -> host.MayEnd "No space left")

@@ -154,6 +154,8 @@ type FaultyHost(inner: IGroupHost) =
     member val HasToWait = TaskCompletionSource TaskCreationOptions.RunContinuationsAsynchronously
     /// The disk fails when the table's group is to be started, and one waits.
     member val Fails: string option = None with get, set
+    /// That is told of, and ends the groups that are there.
+    member val FailsAsAWhole = false with get, set
     member _.Repair(table: string) = damaged.TryRemove table |> ignore
     /// Dropping a group deletes nothing, as if the node had been killed before it could.
     member val KeepOnDrop = false with get, set
@@ -183,6 +185,13 @@ type FaultyHost(inner: IGroupHost) =
                 ValueTask<ITableGroup>(
                     task {
                         do! host.HasToWait.Task
+
+                        if host.FailsAsAWhole then
+                            host.Fail "the disk is gone"
+
+                            for group in groups.Values do
+                                do! group.DisposeAsync()
+
                         return! Task.FromException<ITableGroup>(IO.IOException "Input/output error")
                     }
                 )

@@ -242,31 +242,35 @@ let tests =
                   Expect.isTrue (IO.Directory.Exists(IO.Path.Combine(scratch.Path, "tables", "10001"))) "still there"
               })
 
-          Nodes.test "a table that waits for other nodes does not hide that another one's disk has failed" (fun () ->
-              task {
-                  use scratch = new Scratch()
+          Nodes.test
+              "a table that waits for other nodes does not hide that another one's disk has failed, nor does the end of all groups"
+              (fun () ->
+                  task {
+                      for isWhole, why in [ false, "Input/output error"; true, "the disk is gone" ] do
+                          use scratch = new Scratch()
 
-                  do!
-                      task {
-                          use! _ = Nodes.start scratch.Path [ "tables.names", "waits,fails" ]
-                          ()
-                      }
+                          do!
+                              task {
+                                  use! _ = Nodes.start scratch.Path [ "tables.names", "waits,fails" ]
+                                  ()
+                              }
 
-                  let prepare (host: FaultyHost) =
-                      host.Waits <- Some "waits"
-                      host.Fails <- Some "fails"
+                          let prepare (host: FaultyHost) =
+                              host.Waits <- Some "waits"
+                              host.Fails <- Some "fails"
+                              host.FailsAsAWhole <- isWhole
 
-                  let! reason =
-                      task {
-                          try
-                              use! _ = Nodes.startWith prepare scratch.Path []
-                              return "it started"
-                          with e ->
-                              return e.Message
-                      }
+                          let! reason =
+                              task {
+                                  try
+                                      use! _ = Nodes.startWith prepare scratch.Path []
+                                      return "it started"
+                                  with :? NodeStartException as e ->
+                                      return e.Message
+                              }
 
-                  Expect.stringContains reason "Input/output error" "why it does not start"
-              })
+                          Expect.stringContains reason why "why it does not start"
+                  })
 
           Nodes.test "a table that is deleted while its start waits for other nodes is not waited for" (fun () ->
               task {

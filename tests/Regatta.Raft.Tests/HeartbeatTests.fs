@@ -2,6 +2,7 @@
 module Regatta.Raft.Tests.HeartbeatTests
 
 open System
+open System.Collections.Concurrent
 open System.IO
 open System.Threading
 open System.Threading.Tasks
@@ -15,9 +16,12 @@ open Regatta.Raft.Tests.SiteLife
 let private clock = TimeProvider.System
 let private later (time: TimeSpan) = clock.GetTimestamp() + int64 (time.TotalSeconds * float clock.TimestampFrequency)
 
-/// That a write is committed says of one other member only that its answer is here.
-let private hasAllAnswers (stage: Stage) =
-    [ 2L; 3L ] |> List.forall (fun node -> stage.Group.HeartbeatFor(node, later untimed.HeartbeatInterval).HasValue)
+/// Both others have been told of the last entry, and nothing is on its way: that it is committed says so of one of them only.
+let private hasAllAnswers (stage: Stage) (told: ConcurrentDictionary<int64, int64>) =
+    [ 2L; 3L ]
+    |> List.forall (fun node ->
+        told.TryGetValue node = (true, stage.Group.Entries.Last)
+        && stage.Group.HeartbeatFor(node, later untimed.HeartbeatInterval).HasValue)
 
 /// Node 1 leads and has committed a write, and both others have answered; each message that node 2 gets from then on is told.
 let private leading (test: Stage -> (unit -> Task) -> Task<unit>) () =
@@ -28,9 +32,18 @@ let private leading (test: Stage -> (unit -> Task) -> Task<unit>) () =
         do! stage.Start()
         Expect.isFalse (stage.Group.Tend(clock.GetTimestamp())) "it does not lead yet"
         do! stage.Leads()
+        let told = ConcurrentDictionary<int64, int64>()
+
+        for node in [ 2L; 3L ] do
+            let hears request =
+                told[node] <- last request
+                accepts request
+
+            stage.Plays(node, { willing with Append = hears })
+
         let! _ = put stage.Group "key" "value"
 
-        while not (hasAllAnswers stage) do
+        while not (hasAllAnswers stage told) do
             do! Task.Delay 1
 
         let next = ref (TaskCompletionSource())
@@ -270,42 +283,30 @@ let private members =
           <| fun () ->
               task {
                   use directory = new TemporaryDirectory()
-                  use site = new Site(directory.Path, 3, [ 7L; 8L ], quick)
-                  do! site.Start()
-                  let! leader = site.Leader(8L, site.Ids)
-                  let id = site.Ids |> List.find ((<>) leader)
-                  let node = site.Node id
-                  let stuck, free = node.Group 7L, node.Group 8L
-                  let! revision = put free "key" "value"
-                  do! soon (free.WaitForRevisionAsync(revision, CancellationToken.None).AsTask())
-                  use _ = node.Gate.OpenAtEnd()
-                  node.Gate.Close()
-                  // A later term would have to be stored.
-                  let request = RaftMessages.EncodeAppend<Entry, Entry array>(stuck.Term + 100L, [||], 0L, 0L, 0L)
+                  use stage = new Stage(directory.Sub "stuck", 3, untimed)
+                  use other = new Stage(directory.Sub "free", 3, untimed)
 
-                  let waiting =
-                      stuck.Endpoint.HandleAsync(leader, PeerMethod.Append, ReadOnlyMemory request, CancellationToken.None).AsTask()
+                  for each in [ stage; other ] do
+                      do! each.Wrote(3L, [ [||]; [||] ])
+                      do! each.Start()
 
-                  do! soon node.Gate.Reached
-                  let find id = if id = 7L then stuck else free
-                  let beats = [ Heartbeat(7L, stuck.Term, 1L, 0L); Heartbeat(8L, free.Term, free.Entries.Last, 0L) ]
+                  let stuck, free = stage.Group, other.Group
+                  use _ = stage.Gate.OpenAtEnd()
+                  stage.Gate.Close()
+                  // A later term has to be stored.
+                  let waiting = stage.Append(2L, 103L, (0L, 0L), 0L, [])
+                  do! soon stage.Gate.Reached
+                  let find id : TableGroup | null = if id = 7L then stuck else free
+                  let beats = [ Heartbeat(7L, 3L, 2L, 0L); Heartbeat(8L, 3L, 2L, 0L) ]
+                  let message = ReadOnlyMemory(Heartbeat.Encode beats)
                   let patience = TimeSpan.FromSeconds 2.
-
-                  let mutable replies = [||]
-                  let mutable tries = 20
-
-                  while tries > 0 do
-                      let message = ReadOnlyMemory(Heartbeat.Encode beats)
-                      let receiving = Heartbeats.ReceiveAsync(leader, message, find, patience, clock, CancellationToken.None)
-                      let! answer = soonResult (receiving.AsTask())
-                      replies <- HeartbeatReply.Decode(answer, 2)
-                      // One of the leader's own may be under way; this one does not wait behind it.
-                      tries <- if replies[1] = HeartbeatReply() then tries - 1 else 0
-
+                  let receiving = Heartbeats.ReceiveAsync(2L, message, find, patience, clock, CancellationToken.None)
+                  let! answer = soonResult (receiving.AsTask())
+                  let replies = HeartbeatReply.Decode(answer, 2)
                   Expect.equal replies[0] (HeartbeatReply()) "the one that is stuck"
-                  Expect.equal replies[1] (HeartbeatReply(free.Term, true)) "the other"
+                  Expect.equal replies[1] (HeartbeatReply(3L, true)) "the other"
                   Expect.isFalse waiting.IsCompleted "still"
-                  let! again = soonResult (stuck.Endpoint.OnBeatAsync(leader, beats[0], CancellationToken.None).AsTask())
+                  let! again = soonResult (stuck.Endpoint.OnBeatAsync(2L, beats[0], CancellationToken.None).AsTask())
                   Expect.equal again (HeartbeatReply()) "the next one does not wait behind it"
               } ]
 

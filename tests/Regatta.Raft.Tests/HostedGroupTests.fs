@@ -1,6 +1,8 @@
 /// What requests meet while a group is replaced by another one.
 module Regatta.Raft.Tests.HostedGroupTests
 
+open System
+open System.IO
 open System.Threading
 open System.Threading.Tasks
 open Expecto
@@ -42,4 +44,31 @@ let tests =
                   Expect.equal hosted.Reader.Revision 1L "the write is there, once"
                   use! view = soonResult viewing
                   Expect.equal (view |> Option.ofObj |> Option.map _.View.Revision) (Some 1L) "the view of it"
+              }
+
+          taskCase "waits end with it when there is no new one, and not with what kept that from coming"
+          <| fun () ->
+              task {
+                  use directory = new TemporaryDirectory()
+                  use life = new Life(directory.Path, Disk())
+                  let! first = life.Start()
+                  let hosted = HostedGroup first
+                  let stopped = TaskCompletionSource TaskCreationOptions.RunContinuationsAsynchronously
+                  let goOn = TaskCompletionSource TaskCreationOptions.RunContinuationsAsynchronously
+
+                  let swap =
+                      hosted.SwapAsync(fun () ->
+                          task {
+                              stopped.SetResult()
+                              do! goOn.Task
+                              return raise (IOException "the files cannot be opened")
+                          })
+
+                  do! soon stopped.Task
+                  let waiting = hosted.WaitForRevisionAsync(1L, CancellationToken.None).AsTask()
+                  goOn.SetResult()
+                  let! cause = failure swap
+                  Expect.stringContains cause.Message "cannot be opened" "who replaces it"
+                  let! end' = failure waiting
+                  Expect.isTrue (end' :? ObjectDisposedException) $"who waits: {end'}"
               } ]

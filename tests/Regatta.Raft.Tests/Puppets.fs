@@ -49,7 +49,8 @@ let willing = { Vote = (fun _ -> Task.FromResult true); Append = accepts }
 /// Node 1 of so many. A test reads what it told the others, and changes their parts while it runs.
 type Stage(directory: string, count: int, options: GroupOptions, loggers: ILoggerFactory) =
     let failStop = new FailStop()
-    let log = openStore (Path.Combine(directory, "log")) failStop None
+    let gate = WriteGate()
+    let log = openStore (Path.Combine(directory, "log")) failStop (Some gate)
     let parts = ConcurrentDictionary<int64, Part>()
     let disk = Disk()
     let notices = ConcurrentDictionary<int64, TaskCompletionSource<byte array>>()
@@ -112,6 +113,7 @@ type Stage(directory: string, count: int, options: GroupOptions, loggers: ILogge
     new(directory, count, options) = new Stage(directory, count, options, NullLoggerFactory.Instance)
     member _.Plays(node: int64, part: Part) = parts[node] <- part
     member _.Group = group.Value
+    member _.Gate = gate
 
     /// What a node was told of commits first.
     member _.ToldOf(node: int64) = (noticeOf node).Task

@@ -113,7 +113,7 @@ type SiteNode(id: int64, ids: int64 list, disk: NodeDisk, wires: Wires, options:
         task {
             let state = new MemoryState(disk.Table group, Written = watch.Applied id group)
             let! started = soonResult (TableGroup.StartAsync(GroupSpec(group, $"table{group}", incarnation), setting, state))
-            // First: from then on others can reach it and its log goes on.
+            // First: from then on others reach it.
             watch.Started id started
             groups[group] <- started
             wires.Attach(id, node)

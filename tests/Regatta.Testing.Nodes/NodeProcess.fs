@@ -1,6 +1,7 @@
 namespace Regatta.Testing.Nodes
 
 open System
+open System.Collections.Concurrent
 open System.Collections.Generic
 open System.Diagnostics
 open System.IO
@@ -49,7 +50,7 @@ type Readiness =
     | Ended
 
 /// A `regatta` node in a process of its own. What it prints is kept, and is part of every failure's message. Disposing it kills it if it still runs.
-type NodeProcess private (running: Process, rest: int, tail: Tail) =
+type NodeProcess private (running: Process, rest: int, tail: Tail, mistakes: ConcurrentQueue<string>) =
     static let http = new HttpClient(new SocketsHttpHandler(UseProxy = false), Timeout = TimeSpan.FromSeconds 10.0)
 
     /// Generous: a debug build that shares two cores with another test project.
@@ -91,6 +92,9 @@ type NodeProcess private (running: Process, rest: int, tail: Tail) =
     /// What it printed last, for messages and for checks of what it said.
     member _.Output = tail.Text
 
+    /// What it asked to be told of: the first lines that say so, however much it printed since.
+    member _.Mistakes = List.ofSeq mistakes
+
     member node.Fail(what: string) : 'a =
         failtest $"{what} (seed {Seed.current}){Environment.NewLine}--- the node printed last:{Environment.NewLine}{node.Output}"
 
@@ -109,14 +113,21 @@ type NodeProcess private (running: Process, rest: int, tail: Tail) =
 
         info.Environment["DOTNET_NOLOGO"] <- "1"
         let tail = Tail 300
+        let mistakes = ConcurrentQueue<string>()
         let running = new Process(StartInfo = info)
-        let keep (line: DataReceivedEventArgs) = Option.iter tail.Add (Option.ofObj line.Data)
+
+        let note (line: string) =
+            tail.Add line
+
+            if mistakes.Count < 10 && line.Contains("please report", StringComparison.Ordinal) then mistakes.Enqueue line
+
+        let keep (line: DataReceivedEventArgs) = Option.iter note (Option.ofObj line.Data)
         running.OutputDataReceived.Add keep
         running.ErrorDataReceived.Add keep
         running.Start() |> ignore
         running.BeginOutputReadLine()
         running.BeginErrorReadLine()
-        new NodeProcess(running, start.Rest, tail)
+        new NodeProcess(running, start.Rest, tail, mistakes)
 
     /// Waits until /readyz says 200, or something that `final` takes for the last word, or until the process has ended.
     member node.Settled(final: string -> bool) =

@@ -38,7 +38,14 @@ type Host(place: Place, storage: Storage, start: unit -> NodeStart, clock: int, 
             journal.Node(place, "ready")
 
     let gone () =
-        running |> Option.iter (fun node -> (node :> IDisposable).Dispose())
+        match running with
+        | Some node ->
+            for line in node.Mistakes do
+                journal.Finds $"{Place.name place} says that it has made a mistake: {line}"
+
+            (node :> IDisposable).Dispose()
+        | None -> ()
+
         running <- None
         isPaused <- false
 

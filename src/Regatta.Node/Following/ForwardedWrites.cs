@@ -54,7 +54,7 @@ internal sealed class ForwardedWrites(ServedTables tables, TableReconciler recon
         }
         catch (ObjectDisposedException)
         {
-            // Deleted meanwhile.
+            // Deleted meanwhile, or this node has failed. The write is done all the same: only UNAVAILABLE would be wrong, which says that it is not.
         }
         catch (OperationCanceledException) when (deadline.Token.IsCancellationRequested)
         {

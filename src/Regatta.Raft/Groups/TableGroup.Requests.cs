@@ -17,8 +17,10 @@ internal sealed partial class TableGroup
         return moment;
     }
 
-    private void FailWaiters(Exception failure)
+    private void FailWaiters(string reason)
     {
+        // Without an object's name, which would make two lines of the message.
+        ObjectDisposedException failure = new(null, reason);
         _progress.Fail(failure);
         _views.Fail(failure);
     }

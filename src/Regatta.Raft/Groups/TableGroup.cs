@@ -150,7 +150,7 @@ internal sealed partial class TableGroup : ITableGroup
     {
         _batcher.Close(GroupFailure.Stopped, $"The node is stopping after a failure; nothing happened. {cause}");
         Abandon("the node is stopping after a failure");
-        FailWaiters(new ObjectDisposedException($"group {GroupId}", $"The node is stopping after a failure. {cause}"));
+        FailWaiters($"The node is stopping after a failure. {cause}");
     }
 
     /// <summary>What another node is to be told now if this one leads, see <see cref="Heartbeats"/>.</summary>
@@ -303,7 +303,7 @@ internal sealed partial class TableGroup : ITableGroup
             await _consensus.DisposeAsync().ConfigureAwait(false);
             _applier.Stop();
             Abandon("the table's group has stopped");
-            FailWaiters(new ObjectDisposedException($"group {GroupId}", "The table's group has stopped."));
+            FailWaiters("The table's group has stopped.");
             await _batcher.DrainAsync().ConfigureAwait(false);
             await SettleAsync().ConfigureAwait(false);
             if (flush && _setting.FailStop.Cause is null)
