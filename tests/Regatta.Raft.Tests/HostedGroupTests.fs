@@ -11,32 +11,38 @@ open Regatta.Raft.Tests.Fixtures
 open Regatta.Raft.Tests.GroupCalls
 open Regatta.Raft.Tests.GroupLife
 
+/// A group that has stopped, and whose successor comes, as `make` says, when the test lets it; the test is given the exchange, too.
+let private replaced (make: Life -> Task<TableGroup>) (test: HostedGroup -> Task -> (unit -> unit) -> Task<unit>) () =
+    task {
+        use directory = new TemporaryDirectory()
+        use life = new Life(directory.Path, Disk())
+        let! first = life.Start()
+        let hosted = HostedGroup first
+        let stopped = TaskCompletionSource TaskCreationOptions.RunContinuationsAsynchronously
+        let goOn = TaskCompletionSource TaskCreationOptions.RunContinuationsAsynchronously
+
+        let swap =
+            hosted.SwapAsync(fun () ->
+                task {
+                    stopped.SetResult()
+                    do! goOn.Task
+                    return! make life
+                })
+
+        do! soon stopped.Task
+        do! test hosted swap goOn.SetResult
+    }
+
 let tests =
     testList
         "a group that is replaced"
         [ taskCase "reads and writes that come in between are served by the new one"
-          <| fun () ->
+          <| replaced _.Start() (fun hosted swap goOn ->
               task {
-                  use directory = new TemporaryDirectory()
-                  use life = new Life(directory.Path, Disk())
-                  let! first = life.Start()
-                  let hosted = HostedGroup first
-                  let stopped = TaskCompletionSource TaskCreationOptions.RunContinuationsAsynchronously
-                  let goOn = TaskCompletionSource TaskCreationOptions.RunContinuationsAsynchronously
-
-                  let swap =
-                      hosted.SwapAsync(fun () ->
-                          task {
-                              stopped.SetResult()
-                              do! goOn.Task
-                              return! life.Start()
-                          })
-
-                  do! soon stopped.Task
                   let reading = hosted.ReadBarrierAsync(CancellationToken.None).AsTask()
                   let viewing = hosted.OpenViewAsync(1L, CancellationToken.None).AsTask()
                   let writing = put hosted "key" "value"
-                  goOn.SetResult()
+                  goOn ()
                   do! soon swap
                   let! read = soonResult reading
                   Expect.isTrue read.Succeeded $"the barrier: {read.Reason}"
@@ -44,31 +50,15 @@ let tests =
                   Expect.equal hosted.Reader.Revision 1L "the write is there, once"
                   use! view = soonResult viewing
                   Expect.equal (view |> Option.ofObj |> Option.map _.View.Revision) (Some 1L) "the view of it"
-              }
+              })
 
           taskCase "waits end with it when there is no new one, and not with what kept that from coming"
-          <| fun () ->
+          <| replaced (fun _ -> task { return raise (IOException "the files cannot be opened") }) (fun hosted swap goOn ->
               task {
-                  use directory = new TemporaryDirectory()
-                  use life = new Life(directory.Path, Disk())
-                  let! first = life.Start()
-                  let hosted = HostedGroup first
-                  let stopped = TaskCompletionSource TaskCreationOptions.RunContinuationsAsynchronously
-                  let goOn = TaskCompletionSource TaskCreationOptions.RunContinuationsAsynchronously
-
-                  let swap =
-                      hosted.SwapAsync(fun () ->
-                          task {
-                              stopped.SetResult()
-                              do! goOn.Task
-                              return raise (IOException "the files cannot be opened")
-                          })
-
-                  do! soon stopped.Task
                   let waiting = hosted.WaitForRevisionAsync(1L, CancellationToken.None).AsTask()
-                  goOn.SetResult()
+                  goOn ()
                   let! cause = failure swap
                   Expect.stringContains cause.Message "cannot be opened" "who replaces it"
                   let! end' = failure waiting
                   Expect.isTrue (end' :? ObjectDisposedException) $"who waits: {end'}"
-              } ]
+              }) ]
