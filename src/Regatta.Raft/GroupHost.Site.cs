@@ -198,17 +198,15 @@ public sealed partial class GroupHost : ISiteGroups
         {
             if (slot.Group is not { } group || _setting.FailStop.Cause is not null || Volatile.Read(ref _disposed) != 0)
                 return;
-            await group.SwapAsync(async () =>
-            {
-                await change().ConfigureAwait(false);
-                return await OpenWholeAsync(slot, slot.Spec!).ConfigureAwait(false);
-            }).ConfigureAwait(false);
-        }
-        catch (Exception e)
-        {
-            // The group is closed and does not come back by itself: half of a node would go on as if it were whole.
-            _setting.FailStop.Trigger($"Group {slot.Spec?.GroupId} could not be opened again: {e.Message}");
-            throw;
+            await group.SwapAsync(
+                async () =>
+                {
+                    await change().ConfigureAwait(false);
+                    return await OpenWholeAsync(slot, slot.Spec!).ConfigureAwait(false);
+                },
+                // The group is closed and does not come back by itself: half of a node would go on as if it were whole.
+                e => _setting.FailStop.Trigger($"Group {slot.Spec?.GroupId} could not be opened again: {e.Message}")).ConfigureAwait(false);
+            AbortIfFailed(group);
         }
         finally
         {

@@ -132,6 +132,7 @@ public sealed partial class GroupHost : IGroupHost
             _onDisk.TryAdd(spec.GroupId, 0);
             // A pool thread of its own: opening reads and checks the whole log of the group, and many groups are opened at once.
             slot.Group = new HostedGroup(await Task.Run(() => OpenGroupAsync(slot, spec, cancellationToken), cancellationToken).ConfigureAwait(false));
+            AbortIfFailed(slot.Group);
             return slot.Group;
         }
         catch (StorageCorruptionException e)
@@ -312,6 +313,13 @@ public sealed partial class GroupHost : IGroupHost
         LogFailStop(cause);
         foreach (GroupSlot slot in _slots.Values)
             slot.Group?.Current.Abort(cause);
+    }
+
+    /// <summary>For a group that is in its place now: it may have been made while all were aborted.</summary>
+    private void AbortIfFailed(HostedGroup group)
+    {
+        if (_setting.FailStop.Cause is { } cause)
+            group.Current.Abort(cause);
     }
 
     private async Task RunAsync(TimeSpan period, Func<Task> work, CancellationToken ending)

@@ -67,7 +67,8 @@ internal sealed class HostedGroup(TableGroup group) : ITableGroup
     public ValueTask DisposeAsync() => _current.DisposeAsync();
 
     /// <summary>Stops the group and puts another one, that <paramref name="make"/> opens, in its place. Not to be called twice at a time.</summary>
-    public async Task SwapAsync(Func<Task<TableGroup>> make)
+    /// <param name="failed">Is told when there is no other one, before those are who wait for it.</param>
+    public async Task SwapAsync(Func<Task<TableGroup>> make, Action<Exception> failed)
     {
         TaskCompletionSource swap = new(TaskCreationOptions.RunContinuationsAsynchronously);
         _swap = swap;
@@ -80,6 +81,7 @@ internal sealed class HostedGroup(TableGroup group) : ITableGroup
         }
         catch (Exception e)
         {
+            failed(e);
             _swap = null;
             swap.SetException(e);
             // Nobody may be waiting.

@@ -6,7 +6,7 @@ namespace Regatta.Storage;
 /// <summary>
 /// A node's data directory, locked while this object lives.
 /// <code>
-/// node.json         identity, written once
+/// node.json         identity and standing
 /// lock              one process per directory
 /// log/              RaftLogStore
 /// tables/GROUP/     TableStore

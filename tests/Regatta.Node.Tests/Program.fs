@@ -22,6 +22,7 @@ let main argv =
               HealthTests.tests
               EncodingTests.tests
               ReflectionTests.tests
+              CallGuardTests.tests
               SiteTests.tests
               TableHashTests.tests
               ReplicationTests.tests

@@ -7,6 +7,7 @@ open Expecto
 open Grpc.Core
 open Regatta.Node
 open Regatta.Protocol.V1
+open Regatta.Raft
 open Regatta.Storage
 
 let private names (node: RunningNode) =
@@ -271,6 +272,38 @@ let tests =
 
                           Expect.stringContains reason why "why it does not start"
                   })
+
+          Nodes.test "a disk that fails while the node waits for the catalogue is told as the reason" (fun () ->
+              task {
+                  use scratch = new Scratch()
+
+                  let prepare (host: FaultyHost) =
+                      host.Set("catalogue", Refuses(GroupFailure.Stopped, "The table's group has stopped."))
+                      host.Fail "the disk is gone"
+
+                  let! reason =
+                      task {
+                          try
+                              use! _ = Nodes.startWith prepare scratch.Path []
+                              return "it started"
+                          with :? NodeStartException as e ->
+                              return e.Message
+                      }
+
+                  Expect.equal reason "the disk is gone" "why it does not start"
+              })
+
+          Nodes.test "a table whose making waits for other nodes is known to be made when the node stops" (fun () ->
+              task {
+                  use scratch = new Scratch()
+                  use! node = Nodes.startWith (fun host -> host.Waits <- Some "waits") scratch.Path []
+                  let creating = Status.ofCall (node.Create "waits")
+                  do! node.Host.HasToWait.Task
+                  do! node.Node.StopAsync()
+                  let! status = creating
+                  Expect.equal status.StatusCode StatusCode.Unknown "not one that says that nothing has happened"
+                  Expect.stringContains status.Detail "this node is stopping: table 'waits' is created" "what has"
+              })
 
           Nodes.test "a table that is deleted while its start waits for other nodes is not waited for" (fun () ->
               task {

@@ -10,9 +10,10 @@ open Regatta.Raft
 open Regatta.Raft.Tests.Fixtures
 open Regatta.Raft.Tests.GroupCalls
 open Regatta.Raft.Tests.GroupLife
+open Regatta.Raft.Tests.HostedSite
 
 /// A group that has stopped, and whose successor comes, as `make` says, when the test lets it; the test is given the exchange, too.
-let private replaced (make: Life -> Task<TableGroup>) (test: HostedGroup -> Task -> (unit -> unit) -> Task<unit>) () =
+let private replacedOr (failed: exn -> unit) (make: Life -> Task<TableGroup>) (test: HostedGroup -> Task -> (unit -> unit) -> Task<unit>) =
     task {
         use directory = new TemporaryDirectory()
         use life = new Life(directory.Path, Disk())
@@ -22,16 +23,21 @@ let private replaced (make: Life -> Task<TableGroup>) (test: HostedGroup -> Task
         let goOn = TaskCompletionSource TaskCreationOptions.RunContinuationsAsynchronously
 
         let swap =
-            hosted.SwapAsync(fun () ->
-                task {
-                    stopped.SetResult()
-                    do! goOn.Task
-                    return! make life
-                })
+            hosted.SwapAsync(
+                (fun () ->
+                    task {
+                        stopped.SetResult()
+                        do! goOn.Task
+                        return! make life
+                    }),
+                failed
+            )
 
         do! soon stopped.Task
         do! test hosted swap goOn.SetResult
     }
+
+let private replaced make test () = replacedOr (fun cause -> failtest $"{cause}") make test
 
 let tests =
     testList
@@ -53,12 +59,36 @@ let tests =
               })
 
           taskCase "waits end with it when there is no new one, and not with what kept that from coming"
-          <| replaced (fun _ -> task { return raise (IOException "the files cannot be opened") }) (fun hosted swap goOn ->
+          <| fun () ->
+              let waiting = TaskCompletionSource<Task>()
+              let mutable told = []
+              // Long enough for one who waits to hear of it, if he does.
+              let failed (cause: exn) = told <- (cause.Message, (waiting.Task.Result :> IAsyncResult).AsyncWaitHandle.WaitOne 200) :: told
+
+              replacedOr failed (fun _ -> task { return raise (IOException "the files cannot be opened") }) (fun hosted swap goOn ->
+                  task {
+                      let waits = hosted.WaitForRevisionAsync(1L, CancellationToken.None).AsTask()
+                      waiting.SetResult waits
+                      goOn ()
+                      let! cause = failure swap
+                      Expect.stringContains cause.Message "cannot be opened" "who replaces it"
+                      let! end' = failure waits
+                      Expect.isTrue (end' :? ObjectDisposedException) $"who waits: {end'}"
+                      Expect.equal told [ cause.Message, false ] "who has to see to it is told before"
+                  })
+
+          taskCase "tells those who wait for it that the disk has failed, though it came when all others were told"
+          <| fun () ->
               task {
-                  let waiting = hosted.WaitForRevisionAsync(1L, CancellationToken.None).AsTask()
-                  goOn ()
-                  let! cause = failure swap
-                  Expect.stringContains cause.Message "cannot be opened" "who replaces it"
-                  let! end' = failure waiting
-                  Expect.isTrue (end' :? ObjectDisposedException) $"who waits: {end'}"
-              }) ]
+                  use directory = new TemporaryDirectory()
+                  use site = new HostedSite(directory.Path)
+                  do! site.Start 7L
+                  let! first = soonResult (site.StartGroup(1L, 7L))
+                  let waits = first.WaitForRevisionAsync(100L, CancellationToken.None).AsTask()
+                  site.Node(1L).Host.Setting.FailStop.Trigger "the disk is gone"
+                  let! end' = failure waits
+                  Expect.stringContains end'.Message "the disk is gone" "of a group that was there"
+                  let! second = soonResult (site.StartGroup(1L, 8L))
+                  let! end' = failure (second.WaitForRevisionAsync(100L, CancellationToken.None).AsTask())
+                  Expect.stringContains end'.Message "the disk is gone" "of one that came"
+              } ]

@@ -26,15 +26,23 @@ internal sealed partial class TableReconciler(
     public long Reached => _reconciled.Reached;
 
     /// <summary>Completes when a pass that saw this revision of the catalogue is over.</summary>
+    /// <exception cref="ObjectDisposedException">There will be none: the node stops.</exception>
     public Task WaitAsync(long revision, CancellationToken cancellationToken) => _reconciled.WaitAsync(revision, cancellationToken);
 
     /// <summary>Goes on until cancelled. The first pass must have been made by <see cref="PassAsync"/>.</summary>
     public async Task RunAsync(long seen, CancellationToken cancellationToken)
     {
-        while (true)
+        try
         {
-            await catalogue.Group.WaitForRevisionAsync(seen + 1, cancellationToken);
-            seen = await PassAsync(cancellationToken);
+            while (true)
+            {
+                await catalogue.Group.WaitForRevisionAsync(seen + 1, cancellationToken);
+                seen = await PassAsync(cancellationToken);
+            }
+        }
+        finally
+        {
+            _reconciled.Close();
         }
     }
 

@@ -59,6 +59,10 @@ internal sealed class TablesService(Catalogue catalogue, TableReconciler reconci
         {
             await reconciler.WaitAsync(revision, deadline.Token);
         }
+        catch (ObjectDisposedException)
+        {
+            throw new RpcException(new Status(StatusCode.Unknown, "this node is stopping: " + fate));
+        }
         catch (OperationCanceledException) when (deadline.Token.IsCancellationRequested)
         {
             throw deadline.Expired(fate);

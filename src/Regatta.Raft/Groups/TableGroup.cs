@@ -368,7 +368,7 @@ internal sealed partial class TableGroup : ITableGroup
         {
             await FinishAsync().WaitAsync(_setting.Options.BarrierTimeout, _setting.Time, _setting.FailStop.Token).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException or ObjectDisposedException)
         {
             LogNotDrained(_spec.Name, GroupId);
         }
