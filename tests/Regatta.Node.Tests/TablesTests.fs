@@ -26,6 +26,16 @@ let private incarnation (node: RunningNode) (table: string) =
 
 let private onDisk (node: RunningNode) = List.sort (List.ofSeq (node.Host :> Regatta.Raft.IGroupHost).OnDisk)
 
+/// Why it does not start.
+let private notStarted (prepare: FaultyHost -> unit) path =
+    task {
+        try
+            use! _ = Nodes.startWith prepare path []
+            return "it started"
+        with :? NodeStartException as e ->
+            return e.Message
+    }
+
 let tests =
     testList
         "Tables"
@@ -229,14 +239,7 @@ let tests =
 
                   IO.File.WriteAllText(IO.Path.Combine(scratch.Path, "aside"), "a file where the directory should be")
 
-                  let! reason =
-                      task {
-                          try
-                              use! _ = Nodes.start scratch.Path []
-                              return "it started"
-                          with :? NodeStartException as e ->
-                              return e.Message
-                      }
+                  let! reason = notStarted ignore scratch.Path
 
                   Expect.stringContains reason "group 10001" "which"
                   Expect.stringContains reason "could not be set aside" "why"
@@ -261,14 +264,7 @@ let tests =
                               host.Fails <- Some "fails"
                               host.FailsAsAWhole <- isWhole
 
-                          let! reason =
-                              task {
-                                  try
-                                      use! _ = Nodes.startWith prepare scratch.Path []
-                                      return "it started"
-                                  with :? NodeStartException as e ->
-                                      return e.Message
-                              }
+                          let! reason = notStarted prepare scratch.Path
 
                           Expect.stringContains reason why "why it does not start"
                   })
@@ -281,14 +277,7 @@ let tests =
                       host.Set("catalogue", Refuses(GroupFailure.Stopped, "The table's group has stopped."))
                       host.Fail "the disk is gone"
 
-                  let! reason =
-                      task {
-                          try
-                              use! _ = Nodes.startWith prepare scratch.Path []
-                              return "it started"
-                          with :? NodeStartException as e ->
-                              return e.Message
-                      }
+                  let! reason = notStarted prepare scratch.Path
 
                   Expect.equal reason "the disk is gone" "why it does not start"
               })
