@@ -128,7 +128,21 @@ let private pulling =
               })) ]
 
 let private writing =
-    [ Nodes.test "passes writes on, and has them when it answers" (fun () ->
+    [ Nodes.test "says that a write is done whose table has not come when the node stops" (fun () ->
+          withLeader (fun leader relay away ->
+              task {
+                  use! follower = start away.Path relay.Address [ "replication.reconcile-interval", "1h"; "api.default-deadline", "1h" ]
+                  let! _ = untilState follower LeaderTables.Catalogue State.Following
+                  let table = leader.State.Add "t"
+                  let writing = Status.ofCall (follower.Put("t", "k", "v"))
+                  let! _ = until (fun () -> task { return if table.Rows.IsEmpty then None else Some() })
+                  do! follower.Node.StopAsync()
+                  let! status = writing
+                  Expect.equal status.StatusCode StatusCode.Unknown "a session could not go on with it"
+                  Expect.stringContains status.Detail "the write is done at the leader site" "what has happened"
+              }))
+
+      Nodes.test "passes writes on, and has them when it answers" (fun () ->
           using (fun leader _ _ follower ->
               task {
                   let! revision = follower.Put("t", "k", "v")

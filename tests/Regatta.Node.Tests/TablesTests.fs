@@ -294,6 +294,15 @@ let tests =
                   Expect.stringContains status.Detail "this node is stopping: table 'waits' is created" "what has"
               })
 
+          Nodes.test "a table that is made and has no leader is known to be made" (fun () ->
+              Nodes.using [] (fun node ->
+                  task {
+                      node.Host.Set("t", Refuses(GroupFailure.NoLeader, "no leader is known; nothing happened, try again."))
+                      let! status = Status.ofCall (node.Create "t")
+                      Expect.equal status.StatusCode StatusCode.Unknown "not one that says that nothing has happened"
+                      Expect.equal status.Detail "table 't' is created, but does not accept writes yet" "what has"
+                  }))
+
           Nodes.test "a table that is deleted while its start waits for other nodes is not waited for" (fun () ->
               task {
                   use scratch = new Scratch()

@@ -46,7 +46,7 @@ internal sealed class ForwardedWrites(ServedTables tables, TableReconciler recon
         {
             // The table may be newer at the leader site than here: then the catalogue brings it. Once it has, and it is not here, it was deleted meanwhile.
             if (isUnderGo)
-                await ByNameAsync(name, deadline.Token);
+                await ByNameAsync(name, header, deadline.Token);
             else if (Find(name, header) is null)
                 await reconciler.WaitAsync(CatalogueKeys.RevisionOf((long)header.ShardId), deadline.Token);
             if (Find(name, header) is { } table)
@@ -54,7 +54,7 @@ internal sealed class ForwardedWrites(ServedTables tables, TableReconciler recon
         }
         catch (ObjectDisposedException)
         {
-            // Deleted meanwhile, or this node has failed. The write is done all the same: only UNAVAILABLE would be wrong, which says that it is not.
+            // Deleted meanwhile, or this node stops. The write is done all the same: only UNAVAILABLE would be wrong, which says that it is not.
         }
         catch (OperationCanceledException) when (deadline.Token.IsCancellationRequested)
         {
@@ -64,10 +64,19 @@ internal sealed class ForwardedWrites(ServedTables tables, TableReconciler recon
     }
 
     /// <summary>Until there is a table of that name, which is made when the leader site's list is read the next time.</summary>
-    private async Task ByNameAsync(ByteString name, CancellationToken cancellationToken)
+    private async Task ByNameAsync(ByteString name, ResponseHeader header, CancellationToken cancellationToken)
     {
-        for (long reached = reconciler.Reached; !tables.Snapshot.TryGet(name.Span, out _); reached = reconciler.Reached)
-            await reconciler.WaitAsync(reached + 1, cancellationToken);
+        try
+        {
+            for (long reached = reconciler.Reached; !tables.Snapshot.TryGet(name.Span, out _); reached = reconciler.Reached)
+                await reconciler.WaitAsync(reached + 1, cancellationToken);
+        }
+        catch (ObjectDisposedException)
+        {
+            // Its number here is not known yet, so that a session's token would tell no other node to wait for it.
+            Status status = new(StatusCode.Unknown, $"the write is done at the leader site, at revision {header.Revision}; this node stops before it has the table");
+            throw new WrittenException(new RpcException(status), header);
+        }
     }
 
     /// <summary>The table that the leader site has written to; a table of ours of that name from another life is another table.</summary>

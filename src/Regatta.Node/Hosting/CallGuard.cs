@@ -25,8 +25,7 @@ internal sealed partial class CallGuard(CallStatistics statistics, ILogger<CallG
             case StorageException:
                 LogUnreadable(exception, context.Method);
                 return new RpcException(new Status(StatusCode.Internal, exception.Message));
-            // gRPC's reader and writer throw InvalidOperationException once the call has ended and the token that they were given does not tell it yet.
-            case OperationCanceledException or IOException or InvalidOperationException when context.CancellationToken.IsCancellationRequested:
+            case OperationCanceledException or IOException when context.CancellationToken.IsCancellationRequested:
                 return new RpcException(new Status(StatusCode.Cancelled, "the call was cancelled"));
             case ObjectDisposedException:
                 return new RpcException(new Status(StatusCode.Unavailable, "the table was closed while the call ran"));

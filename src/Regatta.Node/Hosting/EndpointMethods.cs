@@ -31,7 +31,7 @@ internal sealed class EndpointMethods<TService>(Action<ServiceBinderBase> bind, 
         {
             GuardedMethod guarded = guard.Method(method);
             context.AddServerStreamingMethod(
-                GuardedMarshaller.Of(method), [], (_, request, replies, call) => guarded.RunAsync(() => handler!(request, replies, call), call));
+                GuardedMarshaller.Of(method), [], (_, request, replies, call) => guarded.RunAsync(() => handler!(request, new GuardedWriter<TResponse>(replies, call), call), call));
         }
 
         public override void AddMethod<TRequest, TResponse>(Method<TRequest, TResponse> method, ClientStreamingServerMethod<TRequest, TResponse>? handler) =>
@@ -41,7 +41,10 @@ internal sealed class EndpointMethods<TService>(Action<ServiceBinderBase> bind, 
         {
             GuardedMethod guarded = guard.Method(method);
             context.AddDuplexStreamingMethod(
-                GuardedMarshaller.Of(method), [], (_, requests, replies, call) => guarded.RunAsync(() => handler!(requests, replies, call), call));
+                GuardedMarshaller.Of(method),
+                [],
+                (_, requests, replies, call) => guarded.RunAsync(
+                    () => handler!(new GuardedReader<TRequest>(requests, call), new GuardedWriter<TResponse>(replies, call), call), call));
         }
     }
 }

@@ -78,10 +78,11 @@ internal sealed partial class NodeParts
         }
         catch (Exception e)
         {
+            Task<string>? failure = parts.Groups?.Failure is { IsCompleted: true } failed ? failed : null;
             parts.Served.Close("the node could not start");
             await parts.CloseAsync();
             // A failed disk ends the groups, and whoever waits for them hears only of that.
-            if (e is ObjectDisposedException or NodeStartException && parts.Groups?.Failure is { IsCompleted: true } failure)
+            if (e is ObjectDisposedException or NodeStartException && failure is not null)
                 throw new NodeStartException(await failure, e);
             if (e is StorageException or InvalidDataException or IOException or UnauthorizedAccessException)
                 throw new NodeStartException(e.Message, e);

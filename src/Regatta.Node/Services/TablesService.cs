@@ -44,13 +44,23 @@ internal sealed class TablesService(Catalogue catalogue, TableReconciler reconci
 
     private async Task ReadyAsync(string name, long revision, CallDeadline deadline)
     {
-        await ReconciledAsync(revision, deadline, $"table '{name}' is created, but does not accept writes yet");
+        string fate = $"table '{name}' is created, but does not accept writes yet";
+        await ReconciledAsync(revision, deadline, fate);
         TableSnapshot tables = served.Snapshot;
         // Gone already: somebody deleted it. It was created all the same.
         if (tables.Find(name) is { } table && table.Incarnation.Number == revision)
-            await Freshness.BarrierAsync(table.Group, deadline);
+            await AcceptsAsync(table.Group, deadline, fate);
         else if (tables.Faults.TryGetValue(name, out string? fault))
             throw new RpcException(new Status(StatusCode.DataLoss, fault));
+    }
+
+    private static async Task AcceptsAsync(ITableGroup group, CallDeadline deadline, string fate)
+    {
+        BarrierOutcome outcome = await group.ReadBarrierAsync(deadline.Token);
+        if (outcome.Succeeded)
+            return;
+        // Not UNAVAILABLE, and not the group's own sentence, which may say that nothing has happened.
+        throw deadline.Token.IsCancellationRequested ? deadline.Expired(fate) : new RpcException(new Status(StatusCode.Unknown, fate));
     }
 
     private async Task ReconciledAsync(long revision, CallDeadline deadline, string fate)

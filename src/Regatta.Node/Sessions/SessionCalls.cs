@@ -157,6 +157,10 @@ internal sealed class SessionCalls(ServedTables tables, TableReconciler reconcil
             await reconciler.WaitAsync(seen.Number, deadline.Token);
             return Find(name);
         }
+        catch (ObjectDisposedException)
+        {
+            throw Rejection.Stopping.ToException();
+        }
         catch (OperationCanceledException) when (deadline.Token.IsCancellationRequested)
         {
             const string Missing = "the session has seen a newer table of that name than this node knows of";
