@@ -48,25 +48,27 @@ module Run =
         let network = deck Network
         [ network; network; deck Nodes; deck Other ]
 
-    /// What the nodes wrote down, held against the specification: of each site by itself, and of follower sites against the leader site.
-    let private traces (fleet: Fleet) =
+    /// What the nodes wrote down, held against the specification: of each site by itself, and of follower sites against the leader site. What led to an event that must not be is kept.
+    let private traces (output: string) (fleet: Fleet) =
         let read directory = if Directory.Exists directory then Regatta.Testing.Tables.Traces.read directory else Seq.empty
         let leader = fleet.Traces 0 |> Seq.collect read
 
+        let found site (event: RaftTrace.Event) what directory =
+            let file = Path.Combine(output, $"{Place.siteName site}-trace.txt")
+            File.WriteAllLines(file, Regatta.Testing.Tables.Traces.history event (read directory))
+            Error $"{Place.siteName site} site: node {event.Node} %s{what}: %0A{event.Act}; what led to it is in {file}"
+
         [ for site in 0 .. fleet.Shape.Sites - 1 do
               for directory in fleet.Traces site do
-                  let name = $"{Place.siteName site} site"
-
                   match RaftTraceCheck.check (read directory) with
                   | Ok figures -> Ok figures.Events
                   | Error mismatch ->
-                      Error
-                          $"{name}: node {mismatch.Event.Node} did what the specification does not allow, %A{mismatch.Reason}: %A{mismatch.Event.Act}"
+                      directory |> found site mismatch.Event $"did what the specification does not allow, %A{mismatch.Reason}"
 
                   if site > 0 then
                       match FollowerTraceCheck.check leader (read directory) with
                       | Ok states -> Ok states
-                      | Error(event, reason) -> Error $"{name}: node {event.Node}, %A{reason}: %A{event.Act}" ]
+                      | Error(event, reason) -> directory |> found site event $"did what no follower site may, %A{reason}" ]
 
     let private events (traced: Result<int, string> list) =
         traced
@@ -268,11 +270,11 @@ module Run =
                     journal.Finds $"{host.Name} did not end when it was asked to: {e.Message}"
 
             let findings = results |> List.collect _.Findings
-            let traced = traces fleet
+            Directory.CreateDirectory options.Output |> ignore
+            let traced = traces options.Output fleet
             let all = checks results findings journal traced
             let missing = missing results journal traced
             let record = record options started clock recorder journal (List.ofSeq lags) findings all missing
-            Directory.CreateDirectory options.Output |> ignore
             RunRecord.write (Path.Combine(options.Output, "run.json")) record
             Page.write (Path.Combine(options.Output, "report.html")) record
             return record

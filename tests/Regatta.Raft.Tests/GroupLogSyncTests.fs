@@ -2,10 +2,26 @@
 module Regatta.Raft.Tests.GroupLogSyncTests
 
 open System.IO
+open System.Threading.Tasks
 open Expecto
 open Regatta.Raft
 open Regatta.Raft.Tests.Fixtures
 open Regatta.Raft.Tests.GroupLogEntries
+
+/// A leader's first entry could not be synced, and its commit has failed for that.
+let private behindFailedSync (body: GroupFixture -> exn -> Task<unit>) =
+    task {
+        use directory = new TemporaryDirectory()
+        let gate = WriteGate()
+        use log = new GroupFixture(directory.Path, Some gate)
+        do! soon (log.UpdateTerm 1L)
+        gate.Close()
+        let! _ = soonResult (log.AppendAsLeader(1L, payload 1L))
+        let commit = log.Commit 1L
+        gate.Fail(IOException "no sync")
+        let! cause = failure commit
+        do! body log cause
+    }
 
 let private appending =
     testList
@@ -84,21 +100,22 @@ let private appending =
 
           taskCase "a commit whose sync fails throws, and the commit index stays"
           <| fun () ->
-              task {
-                  use directory = new TemporaryDirectory()
-                  let gate = WriteGate()
-                  use log = new GroupFixture(directory.Path, Some gate)
-                  do! soon (log.UpdateTerm 1L)
-                  gate.Close()
-                  let! _ = soonResult (log.AppendAsLeader(1L, payload 1L))
-                  let commit = log.Commit 1L
-                  gate.Fail(IOException "no sync")
-                  let! cause = failure commit
-                  Expect.stringContains cause.Message "no sync" "the cause"
-                  Expect.equal log.Trail.LastCommittedEntryIndex 0L "nothing is committed"
-                  let! _ = soonResult log.FailStop.Failure
-                  ()
-              }
+              behindFailedSync (fun log cause ->
+                  task {
+                      Expect.stringContains cause.Message "no sync" "the cause"
+                      Expect.equal log.Trail.LastCommittedEntryIndex 0L "nothing is committed"
+                      let! _ = soonResult log.FailStop.Failure
+                      ()
+                  })
+
+          taskCase "behind a failed sync a leader has no further entries that it could send"
+          <| fun () ->
+              behindFailedSync (fun log _ ->
+                  task {
+                      let! cause = failure (log.AppendAsLeader(1L, payload 2L))
+                      Expect.stringContains cause.Message "no sync" "the cause"
+                      Expect.equal log.Trail.LastEntryIndex 1L "the second one is not in the log"
+                  })
 
           taskCase "appends wait while too much is on its way to disk"
           <| fun () ->

@@ -43,6 +43,21 @@ let tests =
                     "", [] ] do
                   File.WriteAllText(path, text)
                   Expect.equal (numbers (Traces.read directory.Path)) whole $"of {text.Length} bytes")
+          testCase "is told of one group, up to what is wrong, with the begin of each node" (fun () ->
+              let lines =
+                  [ "1 1 1 began 3 0"
+                    "2 2 1 began 3 0"
+                    "3 1 2 won 7 1"
+                    "4 1 3 won 8 1"
+                    "5 1 4 taken 1"
+                    "6 2 2 committed 7 2"
+                    "7 1 5 committed 7 3" ]
+                  |> List.map RaftTrace.Line.parse
+
+              Expect.equal
+                  (List.ofSeq (Traces.history lines[5] lines))
+                  [ "1 node 1: Began (3L, 0L)"; "2 node 2: Began (3L, 0L)"; "3 node 1: Won (7L, 1L)"; "6 node 2: Committed (7L, 2L)" ]
+                  "of group 7")
           testCase "is a file for each life, read as one in the order of time" (fun () ->
               use directory = new TemporaryDirectory()
 

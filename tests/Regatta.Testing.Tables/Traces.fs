@@ -46,6 +46,20 @@ type private Latest() =
             | _ -> [])
         |> List.sortBy _.Time
 
+/// What led to an event, one line each: when nodes began, and what all of them wrote down of its group up to it.
+let history (at: RaftTrace.Event) (events: RaftTrace.Event seq) =
+    let isOfIt (event: RaftTrace.Event) =
+        groupOf event.Act = groupOf at.Act
+        || (match event.Act with
+            | RaftTrace.Began _ -> true
+            | _ -> false)
+
+    seq {
+        yield! events |> Seq.takeWhile ((<>) at) |> Seq.filter isOfIt
+        at
+    }
+    |> Seq.map (fun event -> $"%d{event.Time} node %d{event.Node}: %0A{event.Act}")
+
 /// Fails at the first event that the specification does not have; what was seen, if there is none.
 let verify (events: RaftTrace.Event seq) =
     let latest = Latest()

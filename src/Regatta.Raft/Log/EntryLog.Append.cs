@@ -9,6 +9,7 @@ internal sealed partial class EntryLog
     /// <param name="record">Unsealed; its length was taken from the store's budget.</param>
     /// <returns>The entry's index.</returns>
     /// <exception cref="StaleTermException">This node does not lead in that term any more; nothing was appended.</exception>
+    /// <exception cref="IOException">The log has failed: the entry is not in it, and may be on the disk.</exception>
     public long Append(byte[] record, ProposedEntry? proposal)
     {
         lock (_gate)
@@ -22,9 +23,14 @@ internal sealed partial class EntryLog
 
             long index = _last + 1;
             LogRecord.Seal(record, group, index);
-            Push(record, store.Enqueue(LogOp.Put(group, index, record)), proposal);
+            Task durable = store.Enqueue(LogOp.Put(group, index, record));
+            // Also of one whose round has failed by now nobody can say whether it is on the disk.
             if (proposal is not null)
                 proposal.IsInLog = true;
+            // Or else the others would be sent an entry that this node does not have.
+            if (durable.IsFaulted)
+                durable.GetAwaiter().GetResult();
+            Push(record, durable, proposal);
             return index;
         }
     }
